@@ -1,0 +1,229 @@
+"""What `.flagplus/` holds: the columns of each log, how far each log was whole, which numbers its rows have.
+
+All of it can be rebuilt from the rest of the directory, so nothing here is trusted: a reader gets None, or nothing,
+for a file that is gone, torn or nonsense, and goes by the logs alone.
+"""
+
+from __future__ import annotations
+
+import bisect
+import json
+import os
+import re
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .columns import BOOKS, Column
+from .files import sync, sync_folder
+
+FORMAT = 1
+TAIL = 4096
+"""How many bytes before the committed end the state remembers the checksum of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The paths of the bookkeeping of one directory."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, directory: Path) -> Books:
+        """The bookkeeping of the flags in `directory`."""
+        return cls(directory / BOOKS)
+
+    @property
+    def lock(self) -> Path:
+        """Held by whoever writes."""
+        return self.folder / "lock"
+
+    @property
+    def schema(self) -> Path:
+        """The columns of each log, as JSON."""
+        return self.folder / "schema.json"
+
+    @property
+    def state(self) -> Path:
+        """How far each log was whole; one line, rewritten in place."""
+        return self.folder / "state"
+
+    @property
+    def numbers(self) -> Path:
+        """Where the numbers of a log's rows do not simply go on; one line each, append-only."""
+        return self.folder / "numbers"
+
+    @property
+    def staging(self) -> Path:
+        """Files on their way in."""
+        return self.folder / "staging"
+
+    @property
+    def torn(self) -> Path:
+        """What a crash left behind the last whole record."""
+        return self.folder / "torn"
+
+
+class LogNames:
+    """The names of the logs that begin with `log_name`: `logs.csv`, `logs-2.csv`, `logs-3.csv` …"""
+
+    def __init__(self, log_name: str) -> None:
+        stem, dot, suffix = log_name.rpartition(".")
+        if not stem or suffix.casefold() != "csv" or not re.fullmatch(r"[^<>:\"/\\|?*\x00-\x1f.][^<>:\"/\\|?*\x00-\x1f]*", stem):
+            raise ValueError(f"log_name={log_name!r} is not a plain file name that ends in '.csv', like 'logs.csv'.")
+        self.first, self._stem, self._suffix = log_name, stem, dot + suffix
+        self._pattern = re.compile(rf"{re.escape(stem)}(?:-([1-9][0-9]{{0,8}}))?{re.escape(self._suffix)}")
+
+    def place(self, name: str) -> int | None:
+        """1 for the first log, N for `<stem>-N<suffix>`, None for a name that is none of these."""
+        match = self._pattern.fullmatch(name)
+        if match is None or match[1] == "1":
+            return None
+        return int(match[1] or 1)
+
+    def name(self, place: int) -> str:
+        """The name of the log at this place."""
+        return self.first if place == 1 else f"{self._stem}-{place}{self._suffix}"
+
+
+@dataclass(frozen=True, slots=True)
+class LogNote:
+    """What was noted of one log: its committed bytes and rows, the number after its last row's, the tail's checksum."""
+
+    size: int
+    rows: int
+    next: int
+    tail: int
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What was noted at the last commit: the next free number of the directory, and each log."""
+
+    next: int
+    logs: Mapping[str, LogNote] = field(default_factory=dict)
+
+    def line(self) -> bytes:
+        """The state as its file keeps it: JSON, a checksum, a line end."""
+        text = json.dumps([FORMAT, self.next, {name: [n.size, n.rows, n.next, n.tail] for name, n in self.logs.items()}])
+        return f"{text} {zlib.crc32(text.encode()):08x}\n".encode()
+
+
+def parse_state(raw: bytes) -> State | None:
+    """The state in the first line of `raw`, or None where that line is torn or nonsense."""
+    line = raw.partition(b"\n")[0]
+    body, _, checksum = line.rpartition(b" ")
+    try:
+        if int(checksum, 16) != zlib.crc32(body):
+            return None
+        version, following, logs = json.loads(body)
+        notes = {name: LogNote(*map(int, note)) for name, note in logs.items()}
+    except (ValueError, TypeError, AttributeError):
+        return None
+    return State(int(following), notes) if version == FORMAT else None
+
+
+def read_state(books: Books) -> State | None:
+    """The state on disk, or None where there is none that can be read."""
+    try:
+        return parse_state(books.state.read_bytes())
+    except OSError:
+        return None
+
+
+def tail_checksum(descriptor: int, size: int) -> int:
+    """The checksum of the last `TAIL` bytes before `size` of an open file."""
+    start = max(0, size - TAIL)
+    os.lseek(descriptor, start, os.SEEK_SET)
+    data = b""
+    while len(data) < size - start and (more := os.read(descriptor, size - start - len(data))):
+        data += more
+    return zlib.crc32(data)
+
+
+def read_schema(books: Books) -> dict[str, tuple[Column, ...]]:
+    """The columns of each log by the log's name, oldest first; empty where there is no schema that can be read."""
+    try:
+        data = json.loads(books.schema.read_bytes())
+        if data["format"] != FORMAT:
+            return {}
+        return {name: tuple(map(Column.from_json, columns)) for name, columns in data["logs"].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def write_schema(books: Books, logs: Mapping[str, Sequence[Column]], *, fsync: bool) -> None:
+    """Replace the schema in one step. Raises `OSError` and leaves the old one."""
+    data = {"format": FORMAT, "logs": {name: [c.to_json() for c in columns] for name, columns in logs.items()}}
+    draft = books.schema.with_name(f"schema-{os.getpid()}.json")
+    try:
+        with open(draft, "wb") as file:
+            file.write(json.dumps(data, ensure_ascii=False, indent=1).encode())
+            file.flush()
+            if fsync:
+                sync(file.fileno())
+        os.replace(draft, books.schema)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+    if fsync:
+        sync_folder(books.folder)
+
+
+class Numbers:
+    """Which number each row of each log has.
+
+    A log's rows count on from 0 until a line says otherwise: a flag that went elsewhere in between, a number that was
+    given up. A later line about an earlier row takes the place of what was said from that row on.
+    """
+
+    def __init__(self, turns: Iterable[tuple[int, str, int]] = ()) -> None:
+        self._rows: dict[str, list[int]] = {}
+        self._numbers: dict[str, list[int]] = {}
+        for number, log, row in turns:
+            self.turn(number, log, row)
+
+    def turn(self, number: int, log: str, row: int) -> None:
+        """From `row` of `log` on, the rows count on from `number`."""
+        rows, numbers = self._rows.setdefault(log, []), self._numbers.setdefault(log, [])
+        while rows and rows[-1] >= row:
+            rows.pop()
+            numbers.pop()
+        rows.append(row)
+        numbers.append(number)
+
+    def known(self) -> bool:
+        """Whether there is any line at all."""
+        return bool(self._rows)
+
+    def of(self, log: str, row: int) -> int:
+        """The number of this row."""
+        rows = self._rows.get(log, [])
+        place = bisect.bisect_right(rows, row) - 1
+        return row if place < 0 else self._numbers[log][place] + row - rows[place]
+
+
+def read_numbers(books: Books) -> Numbers:
+    """What the numbers file says; lines that make no sense are passed over."""
+    try:
+        lines = books.numbers.read_bytes().split(b"\n")
+    except OSError:
+        return Numbers()
+    return Numbers(turn for line in lines if (turn := _turn(line)) is not None)
+
+
+def _turn(line: bytes) -> tuple[int, str, int] | None:
+    try:
+        number, log, row = json.loads(line)
+    except (ValueError, TypeError):
+        return None
+    if isinstance(number, int) and isinstance(log, str) and isinstance(row, int):
+        return number, log, row
+    return None
+
+
+def note_turn(books: Books, number: int, log: str, row: int) -> None:
+    """Add a line to the numbers file. The line end comes first, so that a torn line spoils nothing but itself."""
+    with open(books.numbers, "ab", buffering=0) as file:
+        file.write(f"\n{json.dumps([number, log, row])}\n".encode())

@@ -1,0 +1,158 @@
+r"""Cells to the bytes of one record and back; formula-safe; where a record ends.
+
+The bytes are RFC 4180: comma, double quote, `\r\n`, UTF-8. Only this module knows them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+from .columns import clean
+
+LINE_END = b"\r\n"
+BOM = b"\xef\xbb\xbf"
+CHUNK = 1 << 22
+"""How many bytes a scan reads at a time."""
+
+# OWASP's "CSV Injection" names = + - @, tab and CR as what a spreadsheet takes for a formula; the full-width forms
+# run in some locales, and blanks, line ends and quotes in front of them do not stop every spreadsheet.
+_SIGN = "=+\\-@＝＋－＠"  # noqa: RUF001
+_RUNS = re.compile(rf"'*[\t\r]|[\s\"'\ufeff\u200b-\u200f\u2060]*[{_SIGN}]")
+_PLAIN_NUMBER = re.compile(r"-(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
+def _would_run(text: str) -> bool:
+    """Whether a spreadsheet could run `text`, or it looks as if it had been escaped before."""
+    return _RUNS.match(text) is not None and _PLAIN_NUMBER.fullmatch(text) is None
+
+
+def escape(text: str) -> str:
+    """`text` as a cell that no spreadsheet runs: with one `'` in front where it needs one. `unescape` takes it off."""
+    return f"'{text}" if _would_run(text) else text
+
+
+def unescape(cell: str) -> str:
+    """The text that `escape` was given. A cell that `escape` cannot have made is returned as it is."""
+    return cell[1:] if cell[:1] == "'" and _would_run(cell[1:]) else cell
+
+
+# `;` and tab need no quotes in RFC 4180, but separate cells in spreadsheets of many locales.
+_QUOTED = re.compile(r'[",;\t\r\n]')
+
+
+def field(text: str) -> bytes:
+    """The bytes of one cell: cleaned, escaped, quoted where it must be. Empty text is an empty cell."""
+    if text.isalnum() and text.isascii():
+        return text.encode()
+    text = escape(text)
+    if _QUOTED.search(text):
+        text = '"' + text.replace('"', '""') + '"'
+    try:
+        return text.encode() if "\0" not in text else clean(text).encode()
+    except UnicodeEncodeError:
+        return clean(text).encode()
+
+
+def record(fields: Sequence[bytes]) -> bytes:
+    """The bytes of one record. A lone blank cell is quoted: readers skip a line that is blank."""
+    if len(fields) == 1 and not fields[0].strip():
+        return b'"' + fields[0] + b'"' + LINE_END
+    return b",".join(fields) + LINE_END
+
+
+def encode(cells: Iterable[str]) -> bytes:
+    """The bytes of the record with these cells. `decode` gives them back, cleaned of what cannot be stored."""
+    return record([field(cell) for cell in cells])
+
+
+_FIELD = re.compile(rb'(?:"([^"]*(?:""[^"]*)*)"([^,]*)|([^,]*))(,|\Z)', re.DOTALL)
+
+
+def decode(line: bytes) -> list[str]:
+    r"""The cells of one whole record, its line end included or not. There is no limit on the length of a cell.
+
+    Takes what other programs write, too: `\n` line ends, quotes where none were needed, bytes that are not UTF-8.
+    """
+    line = line.removesuffix(b"\n").removesuffix(b"\r")
+    cells, place, comma = [], 0, b","
+    while comma:
+        match = _FIELD.match(line, place)
+        assert match is not None  # the second form of a field matches anything
+        quoted, tail, plain, comma = match.groups()
+        cells.append(_cell(plain if quoted is None else quoted.replace(b'""', b'"') + tail))
+        place = match.end()
+    return cells
+
+
+def _cell(raw: bytes) -> str:
+    return unescape(raw.decode("utf-8", "replace"))
+
+
+def record_ends(chunk: bytes, inside: bool) -> tuple[np.ndarray, bool]:
+    r"""Where records end in `chunk`, and whether it stops inside quotes.
+
+    Returns the offsets just behind each line end that stands outside quotes, ascending, and the state to hand to the
+    next chunk. `inside` says whether the chunk begins inside quotes. A line end is `\n`, with or without `\r` before
+    it; it stands outside quotes if the number of `"` before it, from the start of the file, is even (RFC 4180, 2.6
+    and 2.7).
+    """
+    data = np.frombuffer(chunk, np.uint8)
+    line_ends = np.flatnonzero(data == 0x0A)
+    quotes = np.flatnonzero(data == 0x22)
+    if quotes.size:
+        outside = (np.searchsorted(quotes, line_ends) + inside) % 2 == 0
+        line_ends = line_ends[outside]
+    elif inside:
+        line_ends = line_ends[:0]
+    return line_ends + 1, bool((quotes.size + inside) % 2)
+
+
+class Scan(NamedTuple):
+    """What a scan found: the whole records, and the offset behind the last of them."""
+
+    records: int
+    end: int
+
+
+def scan(file: BinaryIO, start: int = 0, stop: int | None = None, *, chunk: int = CHUNK) -> Scan:
+    """Count the whole records in `file[start:stop]`; `start` must be the start of a record.
+
+    Memory is a few times `chunk`, whatever the file's size. What follows `end` is no whole record.
+    """
+    records, end = 0, start
+    for found, _ in _record_ends_of(file, start, stop, chunk):
+        records += len(found)
+        if len(found):
+            end = int(found[-1])
+    return Scan(records, end)
+
+
+def _record_ends_of(
+    file: BinaryIO, start: int, stop: int | None, chunk: int
+) -> Iterator[tuple[np.ndarray, bytes]]:
+    """For each chunk: the absolute offsets of the record ends in it, and its bytes."""
+    file.seek(start)
+    place, inside = start, False
+    while data := file.read(chunk if stop is None else min(chunk, stop - place)):
+        ends, inside = record_ends(data, inside)
+        yield ends + place, data
+        place += len(data)
+
+
+def lines(file: BinaryIO, start: int = 0, stop: int | None = None, *, chunk: int = CHUNK) -> Iterator[list[bytes]]:
+    """The whole records in `file[start:stop]`, a list for each chunk read; an unfinished one at the end is left out."""
+    rest: list[bytes] = []
+    for ends, data in _record_ends_of(file, start, stop, chunk):
+        base = file.tell() - len(data)
+        if not len(ends):
+            rest.append(data)
+            continue
+        cuts = (ends - base).tolist()
+        found = [data[a:b] for a, b in zip([0, *cuts], cuts, strict=False)]
+        found[0] = b"".join([*rest, found[0]])
+        rest = [data[cuts[-1] :]]
+        yield found
