@@ -103,7 +103,7 @@ def _toast(error: Exception, directory: Path) -> Exception:
     return _Toast(html.escape(text, quote=False))
 
 
-class _Toast(gr.Error):  # type: ignore[misc]
+class _Toast(gr.Error):
     """An error for the visitor only: `flag()` has logged it with its traceback."""
 
     def __init__(self, message: str) -> None:
