@@ -12,57 +12,35 @@ import os
 import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .columns import BOOKS, Column
-from .files import sync, sync_folder
+from .files import OPEN_FLAGS, sync, sync_folder
 
 FORMAT = 1
 TAIL = 4096
 """How many bytes before the committed end the state remembers the checksum of."""
 
 
-@dataclass(frozen=True, slots=True)
 class Books:
-    """The paths of the bookkeeping of one directory."""
+    """The paths of the bookkeeping in one folder.
 
-    folder: Path
+    `lock` is held by whoever writes. `schema` has the columns of each log, as JSON. `state` says how far each log was
+    whole: one line, rewritten in place. `numbers` says where the numbers of a log's rows do not simply go on: one
+    line each, append-only. `staging` has files on their way in, `torn` what a crash left behind a last whole record.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.lock, self.schema, self.state = folder / "lock", folder / "schema.json", folder / "state"
+        self.numbers, self.staging, self.torn = folder / "numbers", folder / "staging", folder / "torn"
 
     @classmethod
     def of(cls, directory: Path) -> Books:
         """The bookkeeping of the flags in `directory`."""
         return cls(directory / BOOKS)
-
-    @property
-    def lock(self) -> Path:
-        """Held by whoever writes."""
-        return self.folder / "lock"
-
-    @property
-    def schema(self) -> Path:
-        """The columns of each log, as JSON."""
-        return self.folder / "schema.json"
-
-    @property
-    def state(self) -> Path:
-        """How far each log was whole; one line, rewritten in place."""
-        return self.folder / "state"
-
-    @property
-    def numbers(self) -> Path:
-        """Where the numbers of a log's rows do not simply go on; one line each, append-only."""
-        return self.folder / "numbers"
-
-    @property
-    def staging(self) -> Path:
-        """Files on their way in."""
-        return self.folder / "staging"
-
-    @property
-    def torn(self) -> Path:
-        """What a crash left behind the last whole record."""
-        return self.folder / "torn"
 
 
 class LogNames:
@@ -70,7 +48,11 @@ class LogNames:
 
     def __init__(self, log_name: str) -> None:
         stem, dot, suffix = log_name.rpartition(".")
-        if not stem or suffix.casefold() != "csv" or not re.fullmatch(r"[^<>:\"/\\|?*\x00-\x1f.][^<>:\"/\\|?*\x00-\x1f]*", stem):
+        if (
+            not stem
+            or suffix.casefold() != "csv"
+            or not re.fullmatch(r"[^<>:\"/\\|?*\x00-\x1f.][^<>:\"/\\|?*\x00-\x1f]*", stem)
+        ):
             raise ValueError(f"log_name={log_name!r} is not a plain file name that ends in '.csv', like 'logs.csv'.")
         self.first, self._stem, self._suffix = log_name, stem, dot + suffix
         self._pattern = re.compile(rf"{re.escape(stem)}(?:-([1-9][0-9]{{0,8}}))?{re.escape(self._suffix)}")
@@ -106,7 +88,8 @@ class State:
 
     def line(self) -> bytes:
         """The state as its file keeps it: JSON, a checksum, a line end."""
-        text = json.dumps([FORMAT, self.next, {name: [n.size, n.rows, n.next, n.tail] for name, n in self.logs.items()}])
+        notes = ", ".join(f"{json.dumps(k)}: [{n.size}, {n.rows}, {n.next}, {n.tail}]" for k, n in self.logs.items())
+        text = f"[{FORMAT}, {self.next}, {{{notes}}}]"
         return f"{text} {zlib.crc32(text.encode()):08x}\n".encode()
 
 
@@ -124,22 +107,46 @@ def parse_state(raw: bytes) -> State | None:
     return State(int(following), notes) if version == FORMAT else None
 
 
+class StateFile:
+    """The file of the state, open between two flags. Only who holds the writers' lock may use it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._descriptor = str(path), -1
+
+    def read(self) -> bytes:
+        """The state's line without its end; empty where there is none."""
+        if self._descriptor < 0 or os.fstat(self._descriptor).st_nlink == 0:
+            self.close()
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | OPEN_FLAGS, 0o666)
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        raw = more = os.read(self._descriptor, 1 << 14)
+        while more and b"\n" not in more:
+            more = os.read(self._descriptor, 1 << 14)
+            raw += more
+        return raw.partition(b"\n")[0]
+
+    def write(self, line: bytes) -> None:
+        """Rewrite the line in place and without fsync: it is checked before it is believed. Call `read` first."""
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        os.write(self._descriptor, line)
+
+    def close(self) -> None:
+        """Close the file; `read` opens it again."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __del__(self) -> None:
+        with suppress(OSError):
+            self.close()
+
+
 def read_state(books: Books) -> State | None:
     """The state on disk, or None where there is none that can be read."""
     try:
         return parse_state(books.state.read_bytes())
     except OSError:
         return None
-
-
-def tail_checksum(descriptor: int, size: int) -> int:
-    """The checksum of the last `TAIL` bytes before `size` of an open file."""
-    start = max(0, size - TAIL)
-    os.lseek(descriptor, start, os.SEEK_SET)
-    data = b""
-    while len(data) < size - start and (more := os.read(descriptor, size - start - len(data))):
-        data += more
-    return zlib.crc32(data)
 
 
 def read_schema(books: Books) -> dict[str, tuple[Column, ...]]:

@@ -243,5 +243,3 @@ def value_of(cell: str, kind: Kind) -> Any:
         except ValueError:
             return cell
     return cell
-
-

@@ -58,7 +58,7 @@ class Column:
             raise TypeError("a column is described by text only")
         if known.get("kind", "text") not in KINDS or known.get("role", "component") not in ROLES:
             raise ValueError(f"{data!r} is no column of format 1")
-        return cls(**cast("dict[str, Any]", known))
+        return cls(**known)
 
 
 def clean(text: str) -> str:
@@ -157,7 +157,9 @@ def fits(log: Sequence[Column], components: Sequence[Column], needed: Iterable[C
     return components_of(log) == tuple(components) and metas.issuperset(needed)
 
 
-def recognise(header: Sequence[str], components: Sequence[Column], metas: Iterable[Column]) -> tuple[Column, ...] | None:
+def recognise(
+    header: Sequence[str], components: Sequence[Column], metas: Iterable[Column]
+) -> tuple[Column, ...] | None:
     """The columns of a log of which only the header is known, or None where they are not those of this row.
 
     Used where the bookkeeping is gone: names must match, kinds are taken from the row that asks.

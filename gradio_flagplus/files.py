@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import logging
 import os
 import re
 import shutil
@@ -29,8 +30,10 @@ UNSUPPORTED = {
     if hasattr(errno, name)
 }  # fmt: skip
 _NO_HARD_LINK = UNSUPPORTED | {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EACCES}
-_BINARY = getattr(os, "O_BINARY", 0)
+OPEN_FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _turn = itertools.count()
+
+logger = logging.getLogger("gradio_flagplus")
 
 
 def sync(descriptor: int) -> None:
@@ -102,12 +105,7 @@ class Staging:
     def discard(self) -> None:
         """Remove the staged names. Published files stay: they have names of their own."""
         for path in self._paths:
-            try:
-                path.unlink(missing_ok=True)
-            except (IsADirectoryError, PermissionError):
-                shutil.rmtree(path, ignore_errors=True)
-            except OSError:
-                pass  # the disk is gone; `check` finds what is left
+            _remove(path)
         self._paths.clear()
 
     def fresh(self, extension: str = "") -> Path:
@@ -134,7 +132,7 @@ class Staging:
         """A file that the caller wrote at a path below staging."""
         if self._fsync:
             try:
-                descriptor = os.open(path, os.O_RDWR | _BINARY)
+                descriptor = os.open(path, os.O_RDWR | OPEN_FLAGS)
                 try:
                     sync(descriptor)
                 finally:
@@ -185,6 +183,15 @@ class Staging:
         return True
 
 
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except (IsADirectoryError, PermissionError):
+        shutil.rmtree(path, ignore_errors=True)
+    except OSError as error:
+        logger.warning("'%s' could not be removed: %s. `flagplus check --fix` removes what is left.", path, error)
+
+
 _HOST = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())[:40]
 _STAGED = re.compile(r"([A-Za-z0-9_]*)-([0-9]+)-[0-9]+-[0-9a-f]{8}")
 
@@ -225,7 +232,7 @@ _NUMBERED = re.compile(r"([0-9]+)(?:-[0-9]+)?(?:\.[^/\\]*)?")
 
 
 def highest_number(directory: Path) -> int:
-    """The highest flag number that a file in a folder of `directory` bears, or -1. Unreadable folders count as empty."""
+    """The highest number that a file in a folder of `directory` bears, or -1. An unreadable folder counts as empty."""
     highest = -1
     for folder in _folders(directory):
         with suppress(OSError), os.scandir(folder) as entries:

@@ -131,9 +131,7 @@ def scan(file: BinaryIO, start: int = 0, stop: int | None = None, *, chunk: int 
     return Scan(records, end)
 
 
-def _record_ends_of(
-    file: BinaryIO, start: int, stop: int | None, chunk: int
-) -> Iterator[tuple[np.ndarray, bytes]]:
+def _record_ends_of(file: BinaryIO, start: int, stop: int | None, chunk: int) -> Iterator[tuple[np.ndarray, bytes]]:
     """For each chunk: the absolute offsets of the record ends in it, and its bytes."""
     file.seek(start)
     place, inside = start, False
