@@ -1,0 +1,128 @@
+"""Flag: one flag, as values."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from .columns import Column
+from .layout import Layout, own_files, typed
+
+
+class Flag:
+    """One flag: what stood in its row, as values.
+
+    `number` is its number in the directory, `log` the name of its log, `row` its place there (0 for the first row).
+    `columns` and `texts` are the row as it is: what the header means, and the text of each cell, in that order.
+    """
+
+    __slots__ = ("_layout", "_values", "directory", "log", "number", "row", "texts")
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        number: int,
+        log: str,
+        row: int,
+        columns: Sequence[Column],
+        texts: Sequence[str],
+    ) -> None:
+        self.directory = directory if isinstance(directory, Path) else Path(os.path.abspath(directory))
+        self.number, self.log, self.row, self.texts = number, log, row, texts
+        self._layout = columns if type(columns) is Layout else Layout(columns)
+        self._values: dict[str, Any] | None = None
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """What the columns of the flag's log hold."""
+        return self._layout
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The value of each component column, and of the extra columns, the original names and the id.
+
+        Text as it was flagged, numbers, bools and JSON structures, None for an empty cell. A file is an absolute
+        `Path`, whether or not it is still there; inside JSON the paths of the flag's own files are absolute text. A
+        remote file is its URL, as text. A path that leads outside the directory is None. Without bookkeeping, text
+        that is no path of ours stays text: what it was cannot be known.
+        """
+        if self._values is None:
+            self._values = self._typed()
+        return self._values
+
+    def _typed(self) -> dict[str, Any]:
+        layout = self._layout
+        values: dict[str, Any] = dict(zip(layout.names, layout.pick(self.texts), strict=True))
+        if "" in values.values():
+            values = {name: text or None for name, text in values.items()}
+        for name, column in layout.typed:
+            if text := values[name]:
+                values[name] = typed(text, column, str(self.directory), self.number)
+        return values
+
+    def __getitem__(self, column: str) -> Any:
+        """`values[column]`. Raises `KeyError`, with the names there are."""
+        try:
+            return self.values[column]
+        except KeyError:
+            raise KeyError(f"flag {self.number} has no column {column!r}; it has {list(self.values)!r}") from None
+
+    def __repr__(self) -> str:
+        return f"<Flag {self.number} of '{self.log}': {dict(self.values)!r}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Flag):
+            return NotImplemented
+        return self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash((self.number, self.log, self.row))
+
+    def _identity(self) -> tuple[object, ...]:
+        return str(self.directory), self.number, self.log, self.row, self._layout, tuple(self.texts)
+
+    def _text(self, role: str) -> str | None:
+        place = self._layout.place(role)
+        return None if place is None else self.texts[place] or None
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The reasons given, from a joined column or from one-hot ones."""
+        return self._layout.reasons(self.texts)
+
+    @property
+    def comment(self) -> str | None:
+        """The comment, or None."""
+        return self._text("comment")
+
+    @property
+    def username(self) -> str | None:
+        """Who flagged, or None."""
+        return self._text("username")
+
+    @property
+    def timestamp(self) -> datetime | None:
+        """When it was flagged, aware of its time zone; None where there is no time, or none that can be read."""
+        return moment_of(self._text("timestamp") or "")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file of the directory that the flag names, absolute, in the order of the columns; there or not."""
+        values, directory = self.values, str(self.directory)
+        return tuple(
+            Path(path)
+            for name, column in self._layout.typed
+            for path in own_files(values[name], column, directory, self.number)
+        )
+
+
+def moment_of(text: str) -> datetime | None:
+    """The moment that an ISO 8601 text means, in UTC where it names no zone; None where it is none."""
+    try:
+        moment = datetime.fromisoformat(f"{text[:-1]}+00:00" if text[-1:] in ("Z", "z") else text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
