@@ -13,8 +13,8 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -81,6 +81,14 @@ def remove_empty(folders: Iterable[Path]) -> None:
             folder.rmdir()
 
 
+@contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise LogNotWritable(path, error) from error
+
+
 class Staging:
     """The place of one flag's files until they are published; a context manager that leaves nothing behind.
 
@@ -111,44 +119,36 @@ class Staging:
     def fresh(self, extension: str = "") -> Path:
         """A path in staging that nothing has yet, for a caller who writes the file itself and then calls `keep`."""
         path = self._folder / f"{self._owner}-{next(_turn)}-{uuid4().hex[:8]}{extension}"
-        if not self._folder.is_dir():
-            try:
+        if not os.path.isdir(self._folder):
+            with _reported(self._folder):
                 make_folder(self._folder, fsync=self._fsync)
-            except OSError as error:
-                raise LogNotWritable(self._folder, error) from error
         self._paths.append(path)
         return path
 
     def folder(self) -> Path:
         """A fresh folder in staging, for callers who do not name their files (a component's own `flag()`)."""
         path = self.fresh()
-        try:
+        with _reported(path):
             path.mkdir()
-        except OSError as error:
-            raise LogNotWritable(path, error) from error
         return path
 
     def keep(self, path: Path, name: str = "", extension: str | None = None) -> StagedFile:
         """A file that the caller wrote at a path below staging."""
         if self._fsync:
-            try:
-                descriptor = os.open(path, os.O_RDWR | OPEN_FLAGS)
-                try:
-                    sync(descriptor)
-                finally:
-                    os.close(descriptor)
-            except OSError as error:
-                raise LogNotWritable(path, error) from error
+            with _reported(path), open(path, "r+b", buffering=0) as file:
+                sync(file.fileno())
         return StagedFile(path, path.suffix if extension is None else extension, name)
 
     def write(self, data: bytes, extension: str = "", name: str = "") -> StagedFile:
         """A file with these bytes."""
         path = self.fresh(extension)
-        try:
-            path.write_bytes(data)
-        except OSError as error:
-            raise LogNotWritable(path, error) from error
-        return self.keep(path, name, extension)
+        with _reported(path), open(path, "xb", buffering=0) as file:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[file.write(rest) :]
+            if self._fsync:
+                sync(file.fileno())
+        return StagedFile(path, extension, name)
 
     def copy(self, source: BinaryIO, extension: str = "", name: str = "", *, link: bool = False) -> StagedFile:
         """A copy of an open file, from where it stands; with `link` the file itself under a second name, if it can be.
@@ -157,15 +157,12 @@ class Staging:
         taken by name and then proven to be the open file, so a swap of names in between gives a copy instead.
         """
         path = self.fresh(extension)
-        try:
+        with _reported(path):
             if not (link and self._link(source, path)):
-                with open(path, "xb") as target:
+                with open(path, "xb", buffering=0) as target:
                     shutil.copyfileobj(source, target, 1 << 20)
                     if self._fsync:
-                        target.flush()
                         sync(target.fileno())
-        except OSError as error:
-            raise LogNotWritable(path, error) from error
         return StagedFile(path, extension, name)
 
     def _link(self, source: BinaryIO, path: Path) -> bool:

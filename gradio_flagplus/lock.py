@@ -32,15 +32,19 @@ class WriterLock:
         self._soft: SoftFileLock | None = None
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the lock. Raises `LogBusy` if somebody else holds it for longer than the timeout."""
+    def held(self) -> Iterator[bool]:
+        """Hold the lock; gives whether its file is another than the last time, as after the directory was moved.
+
+        Raises `LogBusy` if somebody else holds it for longer than the timeout.
+        """
+        before = self._inode
         try:
             self._take()
         except FileNotFoundError:
             make_folder(self._path.parent, fsync=self._fsync)
             self._take()
         try:
-            yield
+            yield self._inode != before
         finally:
             self._give_back()
 

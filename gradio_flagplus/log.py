@@ -128,7 +128,9 @@ class CsvLog:
     def _commit(self, batch: list[Ticket]) -> None:
         """Commit what can be committed; every ticket gets its receipt, or an error of its own."""
         try:
-            with self._lock.held():
+            with self._lock.held() as elsewhere:
+                if elsewhere:
+                    self._mistrust()
                 self._commit_groups(batch)
         except Exception as error:  # noqa: BLE001  it is raised again, in every caller's thread
             for ticket in batch:
