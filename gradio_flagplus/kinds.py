@@ -66,6 +66,12 @@ def _is_one_file(model: Any) -> bool:
     return len(needed) == 1 and {"path", "url", "meta"} <= getattr(needed[0], "model_fields", {}).keys()
 
 
+def bears_files(component: Component) -> bool:
+    """Whether the component's values are, or hold, files."""
+    model = component.data_model
+    return model is not None and "orig_name" in str(model.model_json_schema())
+
+
 @dataclass(frozen=True, slots=True)
 class Traits:
     """What can be said of a component once, so that a flag need not ask."""

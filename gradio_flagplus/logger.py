@@ -15,7 +15,7 @@ from uuid import uuid4
 from gradio.context import LocalContext
 from gradio.flagging import FlaggingCallback
 
-from . import payload
+from . import kinds, payload
 from .cells import Cell, FileCell, cell_of, text_cell
 from .columns import Column, Role, name_columns
 from .errors import NotSetUp, UnknownReason, WrongValues
@@ -102,6 +102,7 @@ class FlagLogger(FlaggingCallback):
         self._components: list[Any] = []
         self._columns: tuple[Column, ...] = ()
         self._places: list[int] = []
+        self._bearers: list[bool] = []
         self._meta: list[Column] = []
         self._sided = False
 
@@ -118,7 +119,8 @@ class FlagLogger(FlaggingCallback):
         """
         components = list(components)
         places, columns = self._stored(components)
-        named = name_columns([*columns, *self._meta_columns(columns)])
+        bearers = [kinds.bears_files(components[place]) for place in places]
+        named = name_columns([*columns, *self._meta_columns(columns, bearers)])
         log = self._open_log(flagging_dir)
         if self._log is not None and (named, log.directory) != ((*self._columns, *self._meta), self._log.directory):
             raise NotSetUp(
@@ -126,7 +128,7 @@ class FlagLogger(FlaggingCallback):
                 f"'{self._log.directory}' and cannot serve [{_names(named[: len(columns)])}] in '{log.directory}' too. "
                 "Nothing was changed; give each Interface a FlagLogger() of its own."
             )
-        self._components, self._places = components, places
+        self._components, self._places, self._bearers = components, places, bearers
         self._columns, self._meta = named[: len(columns)], list(named[len(columns) :])
         if self._log is None:
             self._log = log
@@ -160,18 +162,18 @@ class FlagLogger(FlaggingCallback):
 
     def _stored(self, components: list[Any]) -> tuple[list[int], list[Column]]:
         """Which components are stored, and their columns, not yet told apart by name."""
-        labels = [payload.label_of(c) or f"component {place}" for place, c in enumerate(components)]
+        labels = [kinds.label_of(c) or f"component {place}" for place, c in enumerate(components)]
         unknown = [label for label in self._exclude if label not in labels]
         if unknown:
             raise ValueError(f"exclude={unknown!r}: no component has this label. The labels are {labels!r}.")
         places = [
             place
             for place, component in enumerate(components)
-            if labels[place] not in self._exclude and not payload.is_password(component)
+            if labels[place] not in self._exclude and not kinds.is_password(component)
         ]
-        return places, [payload.column_of(components[place], labels[place]) for place in places]
+        return places, [kinds.column_of(components[place], labels[place]) for place in places]
 
-    def _meta_columns(self, columns: Sequence[Column]) -> list[Column]:
+    def _meta_columns(self, columns: Sequence[Column], bearers: Sequence[bool]) -> list[Column]:
         """Every meta column a flag could come to need, in the order of the format."""
         hot = [Column(f"flag: {reason}", "json", "reason", reason=reason) for reason in self._reasons]
         extras = [
@@ -180,8 +182,8 @@ class FlagLogger(FlaggingCallback):
         # Where a component holds several files their names are a list, so the column holds JSON.
         names = [
             Column(f"{column.name} name", "text" if column.kind == "file" else "json", "original name")
-            for column in columns
-            if payload.bears_files(column)
+            for column, bears in zip(columns, bearers, strict=True)
+            if bears
         ]
         return [
             *(hot if self._one_hot else [Column("flag", "text", "reasons")]),
@@ -241,7 +243,7 @@ class FlagLogger(FlaggingCallback):
         cells = []
         for place, column in zip(self._places, self._columns, strict=True):
             component, value = self._components[place], values[place]
-            if payload.looks_preprocessed(value) and _event_preprocesses(self._components):
+            if _is_pythons(component, value) and _event_preprocesses(self._components):
                 raise WrongValues(
                     f"{column.name!r} was flagged with a {type(value).__name__} that Gradio made of what the browser "
                     "sent. Nothing was written. Add preprocess=False to the event that calls flag()."
@@ -273,8 +275,8 @@ class FlagLogger(FlaggingCallback):
         """The meta columns that this flag needs, and their texts."""
         names = (
             _original_names(cell, column)
-            for cell, column in zip(cells, self._columns, strict=True)
-            if payload.bears_files(column)
+            for cell, column, bears in zip(cells, self._columns, self._bearers, strict=True)
+            if bears
         )
         extras = iter(self._extras.values())
         texts: dict[Column, str] = {}
@@ -364,6 +366,19 @@ def _original_names(cell: Cell, column: Column) -> str:
     text = cell_of(names, "json") if names else ""
     assert isinstance(text, str)
     return text
+
+
+def _is_pythons(component: Any, value: Any) -> bool:
+    """Whether Gradio's preprocessing, not the browser, must have made `value`."""
+    traits = kinds.traits_of(component)
+    if isinstance(value, str):
+        return traits.file and not value.startswith(("data:", "http:", "https:"))
+    if value is None or traits.data or isinstance(value, int | float):
+        return False
+    members = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else None
+    if members is None:
+        return True
+    return any(not isinstance(member, str | int | float | list | dict | type(None)) for member in members)
 
 
 def _event_preprocesses(components: list[Any]) -> bool:
