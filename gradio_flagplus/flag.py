@@ -6,20 +6,30 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .columns import Column
 from .layout import Layout, own_files, typed
 
 
+class Origin(NamedTuple):
+    """Where flags were read, the same for many of them."""
+
+    directory: Path
+    log: str
+    layout: Layout
+    pending: list[tuple[str, Column]]
+    """The columns of `Flag.values` whose values are still texts."""
+
+
 class Flag:
     """One flag: what stood in its row, as values.
 
-    `number` is its number in the directory, `log` the name of its log, `row` its place there (0 for the first row).
-    `columns` and `texts` are the row as it is: what the header means, and the text of each cell, in that order.
+    `number` is its number in the directory, `row` its place in its log (0 for the first row). `columns` and `texts`
+    are the row as it is: what the header means, and the text of each cell, in that order.
     """
 
-    __slots__ = ("_layout", "_values", "directory", "log", "number", "row", "texts")
+    __slots__ = ("_origin", "_ready", "_values", "number", "row", "texts")
 
     def __init__(
         self,
@@ -30,15 +40,27 @@ class Flag:
         columns: Sequence[Column],
         texts: Sequence[str],
     ) -> None:
-        self.directory = directory if isinstance(directory, Path) else Path(os.path.abspath(directory))
-        self.number, self.log, self.row, self.texts = number, log, row, texts
-        self._layout = columns if type(columns) is Layout else Layout(columns)
+        layout = Layout(columns)
+        ready, pending = layout.ready([texts])
+        self._origin = Origin(Path(os.path.abspath(directory)), log, layout, pending)
+        self.number, self.row, self.texts = number, row, texts
+        self._ready: Sequence[Any] = next(iter(ready), ())
         self._values: dict[str, Any] | None = None
+
+    @property
+    def directory(self) -> Path:
+        """The flagging directory, absolute."""
+        return self._origin.directory
+
+    @property
+    def log(self) -> str:
+        """The name of the flag's log."""
+        return self._origin.log
 
     @property
     def columns(self) -> tuple[Column, ...]:
         """What the columns of the flag's log hold."""
-        return self._layout
+        return self._origin.layout
 
     @property
     def values(self) -> Mapping[str, Any]:
@@ -49,18 +71,13 @@ class Flag:
         remote file is its URL, as text. A path that leads outside the directory is None. Without bookkeeping, text
         that is no path of ours stays text: what it was cannot be known.
         """
-        if self._values is None:
-            self._values = self._typed()
-        return self._values
-
-    def _typed(self) -> dict[str, Any]:
-        layout = self._layout
-        values: dict[str, Any] = dict(zip(layout.names, layout.pick(self.texts), strict=True))
-        if "" in values.values():
-            values = {name: text or None for name, text in values.items()}
-        for name, column in layout.typed:
-            if text := values[name]:
-                values[name] = typed(text, column, str(self.directory), self.number)
+        values = self._values
+        if values is None:
+            _, _, layout, pending = self._origin
+            values = self._values = dict(zip(layout.names, self._ready))  # noqa: B905  asking costs as much as the zip
+            for name, column in pending:
+                if (text := values[name]) is not None:
+                    values[name] = typed(text, column, str(self.directory), self.number)
         return values
 
     def __getitem__(self, column: str) -> Any:
@@ -82,16 +99,16 @@ class Flag:
         return hash((self.number, self.log, self.row))
 
     def _identity(self) -> tuple[object, ...]:
-        return str(self.directory), self.number, self.log, self.row, self._layout, tuple(self.texts)
+        return str(self.directory), self.number, self.log, self.row, self._origin.layout, tuple(self.texts)
 
     def _text(self, role: str) -> str | None:
-        place = self._layout.place(role)
+        place = self._origin.layout.place(role)
         return None if place is None else self.texts[place] or None
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """The reasons given, from a joined column or from one-hot ones."""
-        return self._layout.reasons(self.texts)
+        return self._origin.layout.reasons(self.texts)
 
     @property
     def comment(self) -> str | None:
@@ -114,9 +131,19 @@ class Flag:
         values, directory = self.values, str(self.directory)
         return tuple(
             Path(path)
-            for name, column in self._layout.typed
+            for name, column in self._origin.layout.typed
             for path in own_files(values[name], column, directory, self.number)
         )
+
+
+class ReadFlag(Flag):
+    """A flag as the reader makes it, a million times: part of what its values need is done for many rows at once."""
+
+    __slots__ = ()
+
+    def __init__(self, origin: Origin, number: int, row: int, texts: Sequence[str], ready: Sequence[Any]) -> None:
+        self._origin, self.number, self.row, self.texts, self._ready = origin, number, row, texts, ready
+        self._values = None
 
 
 def moment_of(text: str) -> datetime | None:

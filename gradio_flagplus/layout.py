@@ -5,15 +5,15 @@ Nothing here reads a file; links are looked at, because one could lead out.
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from operator import itemgetter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from .cells import map_leaves, value_of
-from .columns import BOOKS, Column, guess_columns, name_columns
+from .columns import BOOKS, Column, Kind, guess_columns, name_columns
 
 
 def layout_of(header: Sequence[str], noted: Sequence[Column]) -> Layout:
@@ -32,26 +32,44 @@ class Layout(tuple[Column, ...]):
 
     names: tuple[str, ...]
     """The columns that `Flag.values` holds."""
-    pick: Callable[[Sequence[str]], tuple[str, ...]]
-    """From the texts of a row, those of `names`."""
+    _places: list[int]
     typed: list[tuple[str, Column]]
     """Those of `names` whose cells are not simply text."""
-    claims: list[tuple[int, Column, re.Pattern[str]]]
-    """The component columns that can name files: where, which, and how a file's path tells the flag's number."""
+    claims: list[Claim]
+    """The component columns that can name files."""
 
     def __new__(cls, columns: Iterable[Column]) -> Layout:
         """The same columns, looked at."""
         self = super().__new__(cls, columns)
         places = [i for i, column in enumerate(self) if column.role in ("component", "extra", "original name", "id")]
         self.names = tuple(self[i].name for i in places)
-        self.pick = _picker(places)
+        self._places = places
         self.typed = [(self[i].name, self[i]) for i in places if self[i].kind != "text"]
         self.claims = [
-            (i, self[i], re.compile(rf"{re.escape(self[i].folder)}/([0-9]{{1,18}})(?:-[0-9]+)?(?:\.[^/\\:]*)?"))
+            Claim(i, self[i].folder, self[i].kind)
             for i in places
             if self[i].role == "component" and self[i].kind != "text" and self[i].folder
         ]
         return self
+
+    def ready(self, rows: Sequence[Sequence[str]]) -> tuple[Iterable[tuple[Any, ...]], list[tuple[str, Column]]]:
+        """For each row what `names` hold, and which of these columns are still text, or None where they are empty.
+
+        Columns that hold nothing but numbers, `true` and `false` are read at once; it is most of the work.
+        """
+        columns: list[Sequence[Any]] = list(zip(*rows, strict=False))
+        pending = []
+        for name, place in zip(self.names, self._places, strict=True):
+            texts = columns[place] if columns else ()
+            scalars = json_scalars(texts) if self[place].kind == "json" else None
+            if scalars is not None:
+                columns[place] = scalars
+                continue
+            if self[place].kind != "text":
+                pending.append((name, self[place]))
+            if "" in texts:
+                columns[place] = [text or None for text in texts]
+        return zip(*[columns[place] for place in self._places], strict=True) if columns else (), pending
 
     def place(self, role: str) -> int | None:
         """Where the first column of this role is."""
@@ -67,29 +85,32 @@ class Layout(tuple[Column, ...]):
                 found.append(column.reason)
         return tuple(dict.fromkeys(found))
 
-    def claimed(self, texts: Sequence[str], expected: int, directory: str, *, certain: bool) -> int:
+
+class Claim:
+    """A column whose cells can name files, and so tell the number of the row's flag."""
+
+    def __init__(self, place: int, folder: str, kind: Kind) -> None:
+        self.needle = f"{folder}/".encode()
+        """What is in the bytes of every row that names a file here."""
+        self._place, self._folder, self._kind = place, folder, kind
+        self._pattern = re.compile(rf"{re.escape(folder)}/([0-9]{{1,18}})(?:-[0-9]+)?(?:\.[^/\\:\"]*)?")
+
+    def number(self, texts: Sequence[str], expected: int, directory: str, *, certain: bool) -> int:
         """The number that the row's files bear, or `expected` where they bear none.
 
         Paths inside JSON and in columns of unknown kind could be somebody's text: they count only if the bookkeeping
         is not certain, and the file is there.
         """
-        for i, column, pattern in self.claims:
-            text = texts[i]
-            if not text or column.folder not in text or _begins(text, column.folder, expected):
-                continue
-            if column.kind == "file" and (match := pattern.fullmatch(text)):
+        text = texts[self._place]
+        if self._folder not in text or _begins(text, self._folder, expected):
+            return expected
+        if self._kind == "file":
+            match = self._pattern.fullmatch(text)
+            return int(match[1]) if match else expected
+        for match in () if certain else self._pattern.finditer(text):
+            if os.path.lexists(os.path.join(directory, match[0])):
                 return int(match[1])
-            if not certain:
-                for match in pattern.finditer(text):
-                    if os.path.lexists(os.path.join(directory, match[0].partition('"')[0])):
-                        return int(match[1])
         return expected
-
-
-def _picker(places: list[int]) -> Callable[[Sequence[str]], tuple[str, ...]]:
-    if len(places) > 1:
-        return itemgetter(*places)
-    return lambda texts: tuple(texts[i] for i in places)
 
 
 _REST = re.compile(r"(?:-[0-9]+)?(?:\.[^/\\:]*)?")
@@ -151,6 +172,21 @@ def _json(text: str, column: Column, directory: str, number: int) -> Any:
         return inside(directory, leaf) if isinstance(leaf, str) and _begins(leaf, column.folder, number) else leaf
 
     return map_leaves(value, absolute)
+
+
+def json_scalars(texts: Sequence[str]) -> list[Any] | None:
+    """The values of cells that are all numbers, `true`, `false` or empty; None if one of them may be anything else."""
+    joined = ",".join(texts)
+    if '"' in joined or "[" in joined or "{" in joined:
+        return None
+    if "" in texts:
+        joined = ",".join(text or "null" for text in texts)
+    try:
+        values: list[Any] = json.loads(f"[{joined}]")  # C all through, unlike `parse_json`
+    except ValueError:
+        return None
+    # A cell with a comma would make more values of it; fewer there cannot be.
+    return values if len(values) == len(texts) else None
 
 
 _JSON_STARTS = frozenset('[{"-0123456789tfnNI \t\r\n')

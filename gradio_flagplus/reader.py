@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -21,9 +22,9 @@ from .bookkeeping import TAIL, Books, LogNames, LogNote, Numbers, read_numbers, 
 from .columns import Column
 from .errors import FlagplusError
 from .examples import example_rows
-from .flag import Flag
+from .flag import Flag, Origin, ReadFlag
 from .frame import frame_of
-from .layout import Layout, layout_of
+from .layout import Claim, Layout, layout_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,21 +110,21 @@ class _Open:
     certain: bool
     """Whether the log is as the bookkeeping noted it, or has only grown since."""
 
-    def batches(self) -> Iterator[list[list[str]]]:
-        """Its rows, some at a time, each with a cell for every column."""
+    def batches(self) -> Iterator[tuple[list[list[str]], bytes]]:
+        """Its rows, some at a time, each with a cell for every column; and their bytes."""
         width, header = len(self.layout), True
         for lines in record.lines(self.file, 0, self.size, chunk=_CHUNK):
-            rows = _split(lines)
             if header:
-                del rows[0]
+                del lines[0]
                 header = False
-            for row in rows:
-                if len(row) < width:
-                    row += [""] * (width - len(row))
-            yield rows
+            raw = b"".join(lines)
+            rows = _split(lines, raw)
+            if rows and min(map(len, rows)) < width:
+                rows = [row + [""] * (width - len(row)) for row in rows]
+            yield rows, raw
 
 
-def _split(lines: list[bytes]) -> list[list[str]]:
+def _split(lines: list[bytes], raw: bytes) -> list[list[str]]:
     """The cells of whole records: by `csv` where it sees the same records, one by one where it does not.
 
     It does not where a cell is longer than its limit, and where somebody's editor left a stray quote or `CR`.
@@ -135,9 +136,10 @@ def _split(lines: list[bytes]) -> list[list[str]]:
         rows = []
     if len(rows) != len(lines):
         return [record.decode(line) for line in lines]
-    for place, text in enumerate(texts):
-        if "'" in text:
-            rows[place] = [record.unescape(cell) if cell[:1] == "'" else cell for cell in rows[place]]
+    if b"'" in raw:
+        for place, text in enumerate(texts):
+            if "'" in text:
+                rows[place] = [record.unescape(cell) if cell[:1] == "'" else cell for cell in rows[place]]
     return rows
 
 
@@ -220,17 +222,13 @@ class FlagLog:
 
     def _flags(self, log: _Open, numbers: Numbers) -> Iterator[Flag]:
         directory, layout, name, row = self.directory, log.layout, log.path.name, 0
-        shift = expected = log.first
-        for rows in log.batches():
-            for texts, noted in zip(rows, _noted(numbers, name, row, len(rows)), strict=True):
-                if noted + shift != expected and row:
-                    shift = 0  # the bookkeeping says anew which number this row has
-                number = noted + shift
-                if layout.claims:
-                    claimed = layout.claimed(texts, number, str(directory), certain=log.certain)
-                    shift, number = shift + claimed - number, claimed
-                yield Flag(directory, number, name, row, layout, texts)
-                row, expected = row + 1, number + 1
+        count = _Counting(log, numbers)
+        for rows, raw in log.batches():
+            ready, pending = layout.ready(rows)
+            origin = Origin(directory, name, layout, pending)
+            following = count.numbers(rows, raw)
+            yield from map(ReadFlag, repeat(origin), following, range(row, row + len(rows)), rows, ready)
+            row += len(rows)
 
     def __len__(self) -> int:
         """How many flags there are. Where the bookkeeping is right, only what it has not noted yet is read.
@@ -289,14 +287,41 @@ class FlagLog:
         return example_rows(self, self.schema, inputs)
 
 
-def _noted(numbers: Numbers, log: str, row: int, rows: int) -> Iterable[int]:
-    """The noted numbers of so many rows, from `row` on."""
-    if not rows:
-        return ()
-    first, last = numbers.of(log, row), numbers.of(log, row + rows - 1)
-    if last - first == rows - 1:
-        return range(first, last + 1)
-    return [numbers.of(log, place) for place in range(row, row + rows)]
+class _Counting:
+    """The numbers of a log's rows: what is noted of them, put right by what their files bear."""
+
+    def __init__(self, log: _Open, numbers: Numbers) -> None:
+        self._name, self._numbers, self._claims, self._certain = log.path.name, numbers, log.layout.claims, log.certain
+        self._directory = str(log.path.parent)
+        self._row = 0
+        self._shift = self._following = log.first
+
+    def numbers(self, rows: list[list[str]], raw: bytes) -> Iterable[int]:
+        """Those of the next rows; `raw` is what they were read from."""
+        if not rows:
+            return ()
+        first, last = self._noted(self._row), self._noted(self._row + len(rows) - 1)
+        claims = [claim for claim in self._claims if claim.needle in raw]
+        if claims or last - first != len(rows) - 1 or first + self._shift != self._following:
+            return [self._next(texts, claims) for texts in rows]
+        self._row += len(rows)
+        self._following += len(rows)
+        return range(self._following - len(rows), self._following)
+
+    def _noted(self, row: int) -> int:
+        return self._numbers.of(self._name, row)
+
+    def _next(self, texts: list[str], claims: list[Claim]) -> int:
+        noted = self._noted(self._row)
+        if self._row and noted + self._shift != self._following:
+            self._shift = 0  # the bookkeeping says anew which number this row has
+        number = noted + self._shift
+        for claim in claims:
+            if (found := claim.number(texts, number, self._directory, certain=self._certain)) != number:
+                self._shift, number = self._shift + found - number, found
+                break
+        self._row, self._following = self._row + 1, number + 1
+        return number
 
 
 def _count(log: _Open, note: LogNote | None = None) -> int:

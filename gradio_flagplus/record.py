@@ -98,11 +98,14 @@ def record_ends(chunk: bytes, inside: bool) -> tuple[np.ndarray, bool]:
     Returns the offsets just behind each line end that stands outside quotes, ascending, and the state to hand to the
     next chunk. `inside` says whether the chunk begins inside quotes. A line end is `\n`, with or without `\r` before
     it; it stands outside quotes if the number of `"` before it, from the start of the file, is even (RFC 4180, 2.6
-    and 2.7).
+    and 2.7). Every quote counts here; `scan` and `lines` are more forgiving to what people typed.
     """
-    data = np.frombuffer(chunk, np.uint8)
-    line_ends = np.flatnonzero(data == 0x0A)
-    quotes = np.flatnonzero(data == 0x22)
+    return _outside(chunk, np.flatnonzero(np.frombuffer(chunk, np.uint8) == 0x22), inside)
+
+
+def _outside(chunk: bytes, quotes: np.ndarray, inside: bool) -> tuple[np.ndarray, bool]:
+    """The same, where only the quotes at these offsets count."""
+    line_ends = np.flatnonzero(np.frombuffer(chunk, np.uint8) == 0x0A)
     if quotes.size:
         outside = (np.searchsorted(quotes, line_ends) + inside) % 2 == 0
         line_ends = line_ends[outside]
@@ -124,33 +127,84 @@ def scan(file: BinaryIO, start: int = 0, stop: int | None = None, *, chunk: int 
     Memory is a few times `chunk`, whatever the file's size. What follows `end` is no whole record.
     """
     records, end = 0, start
-    for found, _ in _record_ends_of(file, start, stop, chunk):
+    for found, _, _ in _whole(file, start, stop, chunk):
         records += len(found)
         if len(found):
             end = int(found[-1])
     return Scan(records, end)
 
 
-def _record_ends_of(file: BinaryIO, start: int, stop: int | None, chunk: int) -> Iterator[tuple[np.ndarray, bytes]]:
-    """For each chunk: the absolute offsets of the record ends in it, and its bytes."""
-    file.seek(start)
-    place, inside = start, False
-    while data := file.read(chunk if stop is None else min(chunk, stop - place)):
-        ends, inside = record_ends(data, inside)
-        yield ends + place, data
-        place += len(data)
-
-
 def lines(file: BinaryIO, start: int = 0, stop: int | None = None, *, chunk: int = CHUNK) -> Iterator[list[bytes]]:
     """The whole records in `file[start:stop]`, a list for each chunk read; an unfinished one at the end is left out."""
-    rest: list[bytes] = []
-    for ends, data in _record_ends_of(file, start, stop, chunk):
-        base = file.tell() - len(data)
-        if not len(ends):
-            rest.append(data)
-            continue
-        cuts = (ends - base).tolist()
-        found = [data[a:b] for a, b in zip([0, *cuts], cuts, strict=False)]
-        found[0] = b"".join([*rest, found[0]])
-        rest = [data[cuts[-1] :]]
-        yield found
+    end = start
+    for ends, base, data in _whole(file, start, stop, chunk):
+        if len(ends):
+            cuts = (ends - base).tolist()
+            found = [data[a:b] for a, b in zip([max(end - base, 0), *cuts], cuts, strict=False)]
+            if end < base:  # the first of them began in an earlier chunk
+                file.seek(end)
+                found[0] = file.read(base - end) + found[0]
+            end = base + cuts[-1]
+            yield found
+
+
+_Chunk = tuple[np.ndarray, int, bytes]
+"""The offsets of the record ends in a chunk, the chunk's own offset, and its bytes."""
+
+
+def _whole(file: BinaryIO, start: int, stop: int | None, chunk: int) -> Iterator[_Chunk]:
+    """The chunks of `file[start:stop]` with the ends of their whole records."""
+    inside, closed, before = False, _NOWHERE, 0x0A
+    for base, data in _chunks(file, start, stop, chunk):
+        quotes = np.flatnonzero(np.frombuffer(data, np.uint8) == 0x22)
+        if not _all_meant(data, quotes, inside, closed, before):
+            quotes = _meant(data, quotes, inside, closed, before)
+        ends, inside = _outside(data, quotes, inside)
+        closed = int(quotes[-1]) - len(data) if quotes.size and not inside else _NOWHERE
+        before = data[-1]
+        yield ends + base, base, data
+
+
+def _chunks(file: BinaryIO, start: int, stop: int | None, chunk: int) -> Iterator[tuple[int, bytes]]:
+    base = start
+    while True:
+        file.seek(base)  # whoever gets a chunk may read elsewhere before the next
+        data = file.read(chunk if stop is None else min(chunk, stop - base))
+        if not data:
+            return
+        yield base, data
+        base += len(data)
+
+
+# An odd quote that somebody typed into a cell by hand (`5" pipe`) would turn inside out all that follows, and the rest
+# of the log would be one record without an end. So a quote counts only if it begins a cell, doubles one, or ends what
+# one began; any other is a character, as it is for csv.reader. `record` never writes one of those: a log of ours, cut
+# at any byte, has the same records as if every quote counted, and that all of them do is seen at memory speed.
+
+_NOWHERE = -2
+
+
+def _all_meant(data: bytes, quotes: np.ndarray, inside: bool, closed: int, before: int) -> bool:
+    """Whether every quote in `data` counts. `closed` is the offset of the last quote that ended something."""
+    opening = quotes[int(inside) :: 2]
+    if opening.size and opening[0] == 0:
+        if before not in b",\n" and closed != -1:
+            return False
+        opening = opening[1:]
+    return bool(_OPENS[np.frombuffer(data, np.uint8)[opening - 1]].all())
+
+
+_OPENS = np.zeros(256, bool)
+_OPENS[list(b',\n"')] = True
+"""The bytes that an opening quote can follow; behind another quote it is the second of a pair."""
+
+
+def _meant(data: bytes, quotes: np.ndarray, inside: bool, closed: int, before: int) -> np.ndarray:
+    """Those of `quotes` that count."""
+    meant = []
+    for place in quotes.tolist():
+        previous = data[place - 1] if place else before
+        if inside or place - 1 == closed or previous in b",\n":
+            meant.append(place)
+            inside, closed = not inside, place if inside else _NOWHERE
+    return np.array(meant, np.intp)
