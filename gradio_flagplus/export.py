@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from importlib import import_module
@@ -42,6 +42,7 @@ def export_flags(
     username: str | Iterable[str] | None = None,
     since: datetime | date | str | None = None,
     reviewed: str | Iterable[str] | None = None,
+    numbers: Container[int] | None = None,
     copy: bool = True,
     url_prefix: str | None = None,
     progress: Callable[[str, int], None] | None = None,
@@ -49,7 +50,7 @@ def export_flags(
     """Write the flags of `directory` to `out`, a folder that is not there yet or empty.
 
     `reason`, `username` and `since` choose as `FlagLog.where` does; `reviewed` keeps the flags whose latest decision
-    is that one, or one of those, whatever the case of its letters. Without `copy` the files stay where they are.
+    is that one, or one of those, whatever the case of its letters; `numbers` those that are in it. Without `copy` the files stay where they are.
     `progress` is called with `"reading"` or `"writing"` and the number of flags.
 
     When it returns, `out` holds the whole export, with a copy of each file that is there. When it raises, `out` is as
@@ -65,18 +66,20 @@ def export_flags(
     module, name = _WRITERS[format]
     write = getattr(import_module(f".{module}", __package__), name)
     with _fresh(target) as place:
-        wanted = _wanted(log.directory, reviewed)
+        wanted = _wanted(log.directory, reviewed, numbers)
         job = Job(log, wanted, place, copy, url_prefix, progress, Exported(target))
         write(job)
     return job.result
 
 
-def _wanted(directory: Path, reviewed: str | Iterable[str] | None) -> Callable[[Flag], bool] | None:
-    if reviewed is None:
-        return None
-    names = {name.casefold() for name in ([reviewed] if isinstance(reviewed, str) else reviewed)}
-    kept = {number for number, latest in read_decisions(directory).items() if latest.decision.casefold() in names}
-    return lambda flag: flag.number in kept
+def _wanted(
+    directory: Path, reviewed: str | Iterable[str] | None, numbers: Container[int] | None
+) -> Callable[[Flag], bool] | None:
+    sets = [] if numbers is None else [numbers]
+    if reviewed is not None:
+        names = {name.casefold() for name in ([reviewed] if isinstance(reviewed, str) else reviewed)}
+        sets.append({n for n, latest in read_decisions(directory).items() if latest.decision.casefold() in names})
+    return (lambda flag: all(flag.number in kept for kept in sets)) if sets else None
 
 
 @contextmanager

@@ -23,9 +23,10 @@ def write_jsonl(job: Job) -> None:
     gone is null in a file column.
     """
     table = job.table()
+    fields = list({(field.meta, field.column): field for field in reversed(table.fields)}.values())[::-1]
     with open(job.place / "flags.jsonl", "w", encoding="utf-8", newline="\n") as file:
         file.writelines(
-            json_text({field.name: _value(field, flag) for field in table.fields}) + "\n" for flag in job.flags(table)
+            json_text({field.name: _value(field, flag) for field in fields}) + "\n" for flag in job.flags(table)
         )
 
 
