@@ -5,34 +5,27 @@ Nothing here changes the directory, and nothing here loads Gradio.
 
 from __future__ import annotations
 
-import csv
 import heapq
 import os
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
-from . import record
-from .bookkeeping import TAIL, Books, LogNames, LogNote, Numbers, read_numbers, read_schema, read_state
+from .bookkeeping import Books, Numbers, read_numbers
 from .columns import Column
-from .errors import FlagplusError
 from .examples import example_rows
 from .flag import Flag, Origin, ReadFlag
 from .frame import frame_of
-from .layout import Claim, Layout, layout_of
+from .rows import Counting, OpenLog, header_of, is_noted, log_paths, open_logs
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Flag", "FlagLog", "log_paths", "read_flags"]
-
-_CHUNK = 1 << 16  # small enough that the rows of a chunk stay in the processor's cache
-_REVIEWS = LogNames("reviews.csv")
+__all__ = ["Flag", "FlagLog", "header_of", "is_noted", "log_paths", "read_flags"]
 
 
 def read_flags(
@@ -48,115 +41,6 @@ def read_flags(
     directory = Path(os.path.abspath(flagging_dir))
     log_paths(directory, log_name, books)
     return FlagLog(directory, log_name=log_name, books=books)
-
-
-def log_paths(directory: Path, log_name: str | None = None, books: Books | None = None) -> list[Path]:
-    """The logs in `directory`, oldest first.
-
-    Those that the bookkeeping knows and their successors; where it knows none, `logs.csv` and `log.csv` and theirs;
-    where there are none of these, every CSV file. Never the reviews, unless they are asked for.
-
-    Raises `FlagplusError` if the directory cannot be listed.
-    """
-    books = books or Books.of(directory)
-    try:
-        with os.scandir(directory) as entries:
-            there = [e.name for e in entries if e.name.casefold().endswith(".csv") and e.is_file()]
-    except OSError as error:
-        raise FlagplusError(
-            f"'{directory}' cannot be read: {error.strerror}. Nothing was changed; give the directory that holds the "
-            "flags, as an app's flagging_dir."
-        ) from error
-    for families in _families(log_name, books):
-        found = [
-            (i, place, name) for name in there for i, family in enumerate(families) if (place := family.place(name))
-        ]
-        if found:
-            return [directory / name for name in dict.fromkeys(name for *_, name in sorted(found))]
-    if log_name is not None:
-        return []
-    return [directory / name for name in sorted(there) if not _REVIEWS.place(name)]
-
-
-def _families(log_name: str | None, books: Books) -> Iterator[list[LogNames]]:
-    if log_name is not None:
-        yield [LogNames(log_name)]
-        return
-    state = read_state(books)
-    known = [*read_schema(books), *(state.logs if state else ())]
-    yield [LogNames(name) for name in dict.fromkeys(map(_first_name, known)) if name != _REVIEWS.first]
-    yield [LogNames("logs.csv"), LogNames("log.csv")]
-
-
-def _first_name(name: str) -> str:
-    """The log name that `name` is a successor of: `logs.csv` for `logs-2.csv`."""
-    stem, _, suffix = name.rpartition(".")
-    first, _, place = stem.rpartition("-")
-    if first and place.isascii() and place.isdigit() and LogNames(f"{first}.{suffix}").place(name):
-        return f"{first}.{suffix}"
-    return name
-
-
-@dataclass(frozen=True, slots=True)
-class _Open:
-    """A log that is open for reading, up to the size it had then."""
-
-    path: Path
-    file: BinaryIO
-    size: int
-    layout: Layout
-    first: int
-    """The number of its first row, where no other is noted."""
-    certain: bool
-    """Whether the log is as the bookkeeping noted it, or has only grown since."""
-
-    def batches(self) -> Iterator[tuple[list[list[str]], bytes]]:
-        """Its rows, some at a time, each with a cell for every column; and their bytes."""
-        width, header = len(self.layout), True
-        for lines in record.lines(self.file, 0, self.size, chunk=_CHUNK):
-            if header:
-                del lines[0]
-                header = False
-            raw = b"".join(lines)
-            rows = _split(lines, raw)
-            if rows and min(map(len, rows)) < width:
-                rows = [row + [""] * (width - len(row)) for row in rows]
-            yield rows, raw
-
-
-def _split(lines: list[bytes], raw: bytes) -> list[list[str]]:
-    """The cells of whole records: by `csv` where it sees the same records, one by one where it does not.
-
-    It does not where a cell is longer than its limit, and where somebody's editor left a stray quote or `CR`.
-    """
-    texts = [str(line, "utf-8", "replace") for line in lines]
-    try:
-        rows = list(csv.reader(texts))
-    except csv.Error:
-        rows = []
-    if len(rows) != len(lines):
-        return [record.decode(line) for line in lines]
-    if b"'" in raw:
-        for place, text in enumerate(texts):
-            if "'" in text:
-                rows[place] = [record.unescape(cell) if cell[:1] == "'" else cell for cell in rows[place]]
-    return rows
-
-
-def is_noted(file: BinaryIO, size: int, note: LogNote | None) -> bool:
-    """Whether an open log of this size is as it was noted, or has only grown since."""
-    if note is None or not 0 < note.size <= size:
-        return False
-    start = max(0, note.size - TAIL)
-    file.seek(start)
-    return zlib.crc32(file.read(note.size - start)) == note.tail
-
-
-def header_of(file: BinaryIO) -> list[str] | None:
-    """The names in the header of an open log, or None where it has no whole one."""
-    for lines in record.lines(file, chunk=1 << 14):
-        return record.decode(lines[0].removeprefix(record.BOM))
-    return None
 
 
 class FlagLog:
@@ -182,48 +66,27 @@ class FlagLog:
     def __repr__(self) -> str:
         return f"<FlagLog of '{self.directory}'>"
 
-    def _open(self, stack: ExitStack) -> list[_Open]:
-        """Every log that has a header, up to its size at this moment."""
-        schema, state, numbers = read_schema(self._books), read_state(self._books), read_numbers(self._books)
-        opened: list[_Open] = []
-        for path in log_paths(self.directory, self._log_name, self._books):
-            try:
-                file = stack.enter_context(open(path, "rb"))  # noqa: SIM115  the stack closes it
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise FlagplusError(f"'{path}' cannot be read: {error.strerror}. Nothing was changed.") from error
-            header = header_of(file)
-            if header is None:
-                continue
-            size = os.fstat(file.fileno()).st_size
-            note = state.logs.get(path.name) if state else None
-            # A later log whose rows are not noted to begin anywhere goes on behind the others.
-            first = 0 if not opened or numbers.of(path.name, 0) else sum(map(_count, opened))
-            layout = layout_of(header, schema.get(path.name, ()))
-            opened.append(_Open(path, file, size, layout, first, is_noted(file, size, note)))
-        return opened
-
     def __iter__(self) -> Iterator[Flag]:
         with ExitStack() as stack:
-            logs, numbers = self._open(stack), read_numbers(self._books)
+            logs, numbers = open_logs(stack, self.directory, self._log_name, self._books), read_numbers(self._books)
             streams = [self._ordered(log, place, numbers) for place, log in enumerate(logs)]
             merged = (flag for _, _, flag in heapq.merge(*streams))
             for flag in self._flags(logs[0], numbers) if len(logs) == 1 else merged:
                 if all(wanted(flag) for wanted in self._filters):
                     yield flag
 
-    def _ordered(self, log: _Open, place: int, numbers: Numbers) -> Iterator[tuple[int, int, Flag]]:
+    def _ordered(self, log: OpenLog, place: int, numbers: Numbers) -> Iterator[tuple[int, int, Flag]]:
         """The flags of one log, each with what it is merged by: never less than the one before."""
         highest = -1
         for flag in self._flags(log, numbers):
             highest = max(highest, flag.number)
             yield highest, place, flag
 
-    def _flags(self, log: _Open, numbers: Numbers) -> Iterator[Flag]:
+    def _flags(self, log: OpenLog, numbers: Numbers) -> Iterator[Flag]:
         directory, layout, name, row = self.directory, log.layout, log.path.name, 0
-        count = _Counting(log, numbers)
-        for rows, raw in log.batches():
+        count = Counting(log, numbers)
+        for found, raw in log.batches():
+            rows = log.padded(found)
             ready, pending = layout.ready(rows)
             origin = Origin(directory, name, layout, pending)
             following = count.numbers(rows, raw)
@@ -237,15 +100,16 @@ class FlagLog:
         """
         if self._filters:
             return sum(1 for _ in self)
-        state = read_state(self._books)
         with ExitStack() as stack:
-            return sum(_count(log, state.logs.get(log.path.name) if state else None) for log in self._open(stack))
+            return sum(log.count() for log in open_logs(stack, self.directory, self._log_name, self._books))
 
     @property
     def schema(self) -> tuple[Column, ...]:
         """The columns of all logs, each name once, as the first log that has it describes it."""
         with ExitStack() as stack:
-            columns = [column for log in self._open(stack) for column in log.layout]
+            columns = [
+                column for log in open_logs(stack, self.directory, self._log_name, self._books) for column in log.layout
+            ]
         return tuple({column.name: column for column in reversed(columns)}[name] for name in _names(columns))
 
     @property
@@ -285,49 +149,6 @@ class FlagLog:
         would not start. An input without a column (a password, an excluded one) gets None.
         """
         return example_rows(self, self.schema, inputs)
-
-
-class _Counting:
-    """The numbers of a log's rows: what is noted of them, put right by what their files bear."""
-
-    def __init__(self, log: _Open, numbers: Numbers) -> None:
-        self._name, self._numbers, self._claims, self._certain = log.path.name, numbers, log.layout.claims, log.certain
-        self._directory = str(log.path.parent)
-        self._row = 0
-        self._shift = self._following = log.first
-
-    def numbers(self, rows: list[list[str]], raw: bytes) -> Iterable[int]:
-        """Those of the next rows; `raw` is what they were read from."""
-        if not rows:
-            return ()
-        first, last = self._noted(self._row), self._noted(self._row + len(rows) - 1)
-        claims = [claim for claim in self._claims if claim.needle in raw]
-        if claims or last - first != len(rows) - 1 or first + self._shift != self._following:
-            return [self._next(texts, claims) for texts in rows]
-        self._row += len(rows)
-        self._following += len(rows)
-        return range(self._following - len(rows), self._following)
-
-    def _noted(self, row: int) -> int:
-        return self._numbers.of(self._name, row)
-
-    def _next(self, texts: list[str], claims: list[Claim]) -> int:
-        noted = self._noted(self._row)
-        if self._row and noted + self._shift != self._following:
-            self._shift = 0  # the bookkeeping says anew which number this row has
-        number = noted + self._shift
-        for claim in claims:
-            if (found := claim.number(texts, number, self._directory, certain=self._certain)) != number:
-                self._shift, number = self._shift + found - number, found
-                break
-        self._row, self._following = self._row + 1, number + 1
-        return number
-
-
-def _count(log: _Open, note: LogNote | None = None) -> int:
-    if note is not None and log.certain:
-        return note.rows + record.scan(log.file, note.size, log.size).records
-    return max(0, record.scan(log.file, 0, log.size).records - 1)
 
 
 def _names(columns: Iterable[Column]) -> dict[str, None]:

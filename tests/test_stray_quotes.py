@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gradio_flagplus import record
 
-TEXT = st.text(st.sampled_from('a",;\r\n\'=\t '), max_size=8)
+TEXT = st.text(st.sampled_from("a\",;\r\n'=\t "), max_size=8)
 ROWS = st.lists(st.lists(TEXT, min_size=1, max_size=3), min_size=1, max_size=4)
 
 
@@ -60,12 +60,14 @@ def test_rows_behind_a_stray_quote_are_read(stray, rest, chunk):
 @pytest.mark.parametrize("chunk", [1, 4, record.CHUNK])
 def test_a_torn_tail_behind_a_stray_quote_is_no_record(chunk):
     """What a crash cut off inside quotes stays unread, stray quote before it or not."""
-    assert records_of(b'a,b\r\n5" pipe,2\r\n1,2\r\n3,"to\r\nrn\r\n', chunk) == [b"a,b\r\n", b'5" pipe,2\r\n', b"1,2\r\n"]
+    rows = [b"a,b\r\n", b'5" pipe,2\r\n', b"1,2\r\n"]
+
+    assert records_of(b"".join(rows) + b'3,"to\r\nrn\r\n', chunk) == rows
 
 
 def test_memory_stays_flat_behind_a_stray_quote():
     """The rest of a log behind a stray quote is read a chunk at a time, not as one record."""
-    raw = b'a,b\r\n5" pipe,2\r\n' + b"1,2\r\n" * 300_000
+    raw = b'a,b\r\n5" pipe,2\r\n' + (b"1," + b"2" * 26 + b"\r\n") * 300_000
     file = io.BytesIO(raw)
     tracemalloc.start()
     try:
@@ -75,4 +77,4 @@ def test_memory_stays_flat_behind_a_stray_quote():
         tracemalloc.stop()
 
     assert count == 300_002
-    assert peak < 1 << 20
+    assert peak < 2 << 20
