@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from .errors import WrongValues
 
 _FAST = 1  # PNG's level: a third of the default's time for a tenth more bytes
-_PNG_MODES = {"1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA"}
+_PNG_MODES = {"1", "L", "LA", "I;16", "P", "RGB", "RGBA"}
 
 
 def png_of(value: Any) -> bytes:

@@ -88,7 +88,7 @@ class _Conversion:
     redact: Redact | None
 
     def run(self, value: Any) -> object:
-        if isinstance(value, Mapping) and "update" in str(value.get("__type__", "")):
+        if isinstance(value, Mapping) and value.get("__type__") == "update":
             value = value.get("value")
         if self.traits.hook and value is not None:
             return self.hooked(value)
@@ -155,6 +155,8 @@ class _Conversion:
             return self.visit(node.model_dump())
         if is_dataclass(node) and not isinstance(node, type):
             return {field.name: getattr(node, field.name) for field in fields(node)}
+        if self.traits.file:
+            raise self.wrong(node)
         return self.text(node.isoformat()) if hasattr(node, "isoformat") else self.said(node)
 
     def picture(self, node: Any) -> object:
@@ -280,13 +282,25 @@ class _Conversion:
             return _plain(node)
         if node in given:
             return given[node]
-        path = folder / node if 0 < len(node) < _LONGEST_PATH and "\0" not in node else folder
-        real = os.path.realpath(path)
-        if os.path.isfile(real) and os.path.dirname(os.path.abspath(path)).startswith(str(folder)):
-            if not Path(real).is_relative_to(os.path.realpath(folder)):
-                raise FileRefused(node, "is a link out of the folder that flag() was given")
-            return self.staging.keep(Path(real), self.text(path.name), extension_of(real, {}))
-        return self.text(node)
+        path = _file_in(folder, node)
+        if path is None:
+            return self.text(node)
+        return self.staging.keep(path, self.text(path.name), extension_of(path.name, {}))
+
+
+def _file_in(folder: Path, text: str) -> Path | None:
+    """The regular file in `folder` that `text` names, or None. Raises `FileRefused` for a link out of the folder."""
+    if not 0 < len(text) < _LONGEST_PATH or ".." in Path(text).parts:
+        return None
+    path = folder / text
+    try:
+        if not (path.is_relative_to(folder) and path.is_file()):
+            return None
+        if path.resolve().is_relative_to(folder.resolve()):
+            return path.resolve()
+    except (OSError, ValueError):  # no text for a path
+        return None
+    raise FileRefused(text, "is a link out of the folder that flag() was given")
 
 
 _LONGEST_PATH = 4096
