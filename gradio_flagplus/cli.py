@@ -163,7 +163,9 @@ def adopt(
 def review(
     directory: Directory,
     host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port to listen at.", min=0, max=65535)] = 7860,
+    port: Annotated[
+        int | None, typer.Option(help="The port to listen at; the first free one from 7860 on if not given.")
+    ] = None,
     auth: Annotated[str | None, typer.Option(help="user:password, asked for before anything is shown.")] = None,
 ) -> None:
     """Look through the flags in the browser, and decide about each."""

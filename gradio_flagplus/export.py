@@ -50,8 +50,9 @@ def export_flags(
     """Write the flags of `directory` to `out`, a folder that is not there yet or empty.
 
     `reason`, `username` and `since` choose as `FlagLog.where` does; `reviewed` keeps the flags whose latest decision
-    is that one, or one of those, whatever the case of its letters; `numbers` those that are in it. Without `copy` the files stay where they are.
-    `progress` is called with `"reading"` or `"writing"` and the number of flags.
+    is that one, or one of those, whatever the case of its letters; `numbers` keeps those with these numbers. Without
+    `copy` the files stay where they are; `url_prefix` is where Label Studio finds them. `progress` is called with
+    `"reading"` or `"writing"` and the number of flags.
 
     When it returns, `out` holds the whole export, with a copy of each file that is there. When it raises, `out` is as
     it was: `OutTaken`, `NothingToExport`, `CannotExport`, another `FlagplusError` if the flags cannot be read, or the

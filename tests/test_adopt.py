@@ -13,11 +13,8 @@ import pytest
 from PIL import Image
 
 from gradio_flagplus.adopt import NothingToAdopt, adopt_logs
-try:
-    from gradio_flagplus.integrity import check
-except ImportError:
-    check = lambda d: []
 from gradio_flagplus.columns import Column
+from gradio_flagplus.integrity import check
 from gradio_flagplus.log import CsvLog, Entry
 from gradio_flagplus.reader import Flag, read_flags
 
@@ -55,7 +52,9 @@ def flags(directory: Path) -> list[Flag]:
 
 
 def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
-    return {str(p.relative_to(folder)): (p.read_bytes(), p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file()}
+    return {
+        str(p.relative_to(folder)): (p.read_bytes(), p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file()
+    }
 
 
 T = "2024-05-06 07:08:09.123456"
@@ -163,7 +162,9 @@ def test_nothing_is_added_that_nobody_asked_for(source, target):
     ("header", "row", "expected"),
     [
         pytest.param(["a", "timestamp"], ["x", "ann", T], ((), "ann"), id="late user"),
-        pytest.param(["a", "flag", "timestamp"], ["x", "bad", "ann", T], (("bad",), "ann"), id="late user beside reason"),
+        pytest.param(
+            ["a", "flag", "timestamp"], ["x", "bad", "ann", T], (("bad",), "ann"), id="late user beside reason"
+        ),
         pytest.param(["a", "timestamp"], ["x", "bad", "ann", T], (("bad",), "ann"), id="late user and reason"),
         pytest.param(["a", "flag", "username", "timestamp"], ["x", "bad", T], (("bad",), None), id="no user any more"),
         pytest.param(["a", "username", "timestamp"], ["x", T], ((), None), id="no user at all"),
@@ -183,7 +184,9 @@ def test_ragged_rows_are_put_right(source, target, header, row, expected):
 
 def test_rows_that_fit_in_no_way_are_left_out_and_told(source, target, warnings):
     """A row that nobody can make sense of is not guessed at: it is left out, with its place, and the others come."""
-    write_log(source / "dataset1.csv", ["a", "b", "timestamp"], ["x", "y", T], ["x"], ["x", "y", "no time"], ["z", "y", T])
+    write_log(
+        source / "dataset1.csv", ["a", "b", "timestamp"], ["x", "y", T], ["x"], ["x", "y", "no time"], ["z", "y", T]
+    )
     with open(source / "dataset1.csv", "a") as file:
         file.write('torn,"half')
 
@@ -254,7 +257,7 @@ def test_only_files_of_the_source_are_copied(tmp_path, source, target):
     result = adopt_logs(source, target, warn=lambda text: None)
 
     assert result.files == 0
-    assert not [p for p in target.rglob("*") if p.is_file() and b"secret" == p.read_bytes()]
+    assert not [p for p in target.rglob("*") if p.is_file() and p.read_bytes() == b"secret"]
 
 
 def test_adopting_twice_adds_nothing_twice(tmp_path, source, target):
