@@ -1,0 +1,103 @@
+"""A person with a real browser: the page, Submit, Flag, and what is on disk then."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from browser import flagged, pictures, submit
+from live import running
+from PIL import Image
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+DEMOS = Path(__file__).parent.parent / "demos"
+
+WITH_REASONS = """
+import gradio as gr
+from gradio_flagplus import FlagLogger
+
+def calculator(num1, operation, num2):
+    return {"add": num1 + num2, "subtract": num1 - num2}[operation]
+
+gr.Interface(
+    calculator,
+    ["number", gr.Radio(["add", "subtract"]), "number"],
+    gr.Number(label="Output"),
+    flagging_dir="flagged",
+    flagging_options=["wrong", "off by one"],
+    flagging_callback=FlagLogger(),
+).launch()
+"""
+
+
+@pytest.fixture
+def visit(page: Page, tmp_path: Path) -> Iterator[Callable[[Path], None]]:
+    """Start a script in an empty directory and open its page."""
+    with ExitStack() as stack:
+
+        def start(script: Path) -> None:
+            page.goto(stack.enter_context(running(script, tmp_path)))
+
+        yield start
+        page.screenshot(path=tmp_path / "page.png")
+
+
+def log(tmp_path: Path) -> str:
+    return (tmp_path / "flagged/logs.csv").read_bytes().decode()
+
+
+def calculate(page: Page, num1: str, operation: str, num2: str, shown: str) -> None:
+    page.get_by_label("num1").fill(num1)
+    page.get_by_label(operation, exact=True).check()
+    page.get_by_label("num2").fill(num2)
+    submit(page)
+    page.wait_for_function("shown => document.querySelectorAll('input[type=number]')[2].value === shown", arg=shown)
+
+
+def test_flag_as_wrong_in_a_browser(page: Page, visit: Callable[[Path], None], tmp_path: Path) -> None:
+    """Submit and "Flag as wrong" in a browser leave the row that the page shows, with its reason."""
+    (tmp_path / "app.py").write_text(WITH_REASONS)
+    visit(tmp_path / "app.py")
+
+    calculate(page, "5", "add", "7", shown="12")
+    flagged(page, "Flag as wrong")
+
+    assert log(tmp_path) == "num1,operation,num2,Output,flag\r\n5,add,7,12,wrong\r\n"
+
+
+def test_the_calculator_demo_in_a_browser(page: Page, visit: Callable[[Path], None], tmp_path: Path) -> None:
+    """The guide's calculator, pressed by hand, leaves the guide's log."""
+    visit(DEMOS / "calculator.py")
+
+    calculate(page, "5", "add", "7", shown="12")
+    flagged(page)
+    calculate(page, "6", "subtract", "1.5", shown="4.5")
+    flagged(page)
+
+    assert log(tmp_path) == "num1,operation,num2,Output\r\n5,add,7,12\r\n6,subtract,1.5,4.5\r\n"
+
+
+def test_the_sepia_demo_in_a_browser(
+    page: Page, visit: Callable[[Path], None], tmp_path: Path, picture: Path
+) -> None:
+    """A picture dropped on the page is kept byte for byte, and what the page shows as a PNG with the same pixels."""
+    visit(DEMOS / "sepia.py")
+
+    page.locator("input[type=file]").first.set_input_files(picture)
+    pictures(page, 1)
+    submit(page)
+    _, shown = pictures(page, 2)
+    flagged(page)
+
+    assert log(tmp_path) == "im,Output\r\nim/0.png,Output/0.png\r\n"
+    assert (tmp_path / "flagged/im/0.png").read_bytes() == picture.read_bytes()
+    with Image.open(tmp_path / "flagged/Output/0.png") as kept, Image.open(io.BytesIO(shown)) as seen:
+        assert kept.format == "PNG"
+        assert np.array_equal(np.asarray(kept.convert("RGB")), np.asarray(seen.convert("RGB")))
