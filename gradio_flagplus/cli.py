@@ -133,7 +133,10 @@ def export(
     for note in done.notes:
         _say(f"Note: {note}")
     if done.missing:
-        _say(f"Note: {done.missing} files that flags name are gone; their values are empty.")
+        gone = "1 file that a flag names is gone; its value is empty."
+        if done.missing > 1:
+            gone = f"{done.missing:,} files that flags name are gone; their values are empty."
+        _say(f"Note: {gone}")
     typer.echo(f"Wrote {counted(done.flags, 'flag')} and {counted(done.files, 'file')} to '{printable(str(out))}'.")
 
 

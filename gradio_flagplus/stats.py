@@ -40,6 +40,8 @@ def count_flags(log: FlagLog, progress: Callable[[int], None] | None = None) -> 
         if progress is not None and not count % 1000:
             progress(count)
     stats.flags = count
+    if progress is not None:
+        progress(count)
     return stats
 
 
