@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .columns import BOOKS, Column
-from .files import OPEN_FLAGS, sync, sync_folder
+from .files import OPEN_FLAGS, read_at, sync, sync_folder
 
 FORMAT = 1
 TAIL = 4096
@@ -115,15 +115,13 @@ class StateFile:
 
     def read(self) -> bytes:
         """The state's line without its end; empty where there is none."""
-        if self._descriptor < 0 or os.fstat(self._descriptor).st_nlink == 0:
-            self.close()
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | OPEN_FLAGS, 0o666)
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        raw = more = os.read(self._descriptor, 1 << 14)
-        while more and b"\n" not in more:
-            more = os.read(self._descriptor, 1 << 14)
-            raw += more
-        return raw.partition(b"\n")[0]
+        if self._descriptor >= 0:
+            found = os.fstat(self._descriptor)
+            if found.st_nlink:
+                return read_at(self._descriptor, found.st_size, 0).partition(b"\n")[0]
+        self.close()
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | OPEN_FLAGS, 0o666)
+        return read_at(self._descriptor, os.fstat(self._descriptor).st_size, 0).partition(b"\n")[0]
 
     def write(self, line: bytes) -> None:
         """Rewrite the line in place and without fsync: it is checked before it is believed. Call `read` first."""

@@ -6,6 +6,7 @@ Pure functions over names: nothing here touches the disk or knows Gradio.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
@@ -82,7 +83,7 @@ def untaken(name: str, taken: Collection[str]) -> str:
 def name_columns(columns: Iterable[Column]) -> tuple[Column, ...]:
     """The same columns, each with a header name and (for components) a folder that no other has.
 
-    Names are told apart by case, folders are not: not every file system does.
+    Names are told apart by case and by how accents are coded, folders are not: not every file system does.
     """
     names: set[str] = set()
     folders: set[str] = set()
@@ -93,7 +94,7 @@ def name_columns(columns: Iterable[Column]) -> tuple[Column, ...]:
         folder = ""
         if column.role == "component":
             folder = _untaken_folder(safe_folder(name), folders)
-            folders.add(folder.casefold())
+            folders.add(_folded(folder))
         named.append(replace(column, name=name, folder=folder))
     return tuple(named)
 
@@ -129,12 +130,17 @@ def _cut(name: str, most: int) -> str:
 
 
 def _untaken_folder(name: str, taken: Collection[str]) -> str:
-    if name.casefold() not in taken:
+    if _folded(name) not in taken:
         return name
     number = 1
-    while (other := f"{_cut(name, _LONGEST_FOLDER - 8)}_{number}").casefold() in taken:
+    while _folded(other := f"{_cut(name, _LONGEST_FOLDER - 8)}_{number}") in taken:
         number += 1
     return other
+
+
+def _folded(name: str) -> str:
+    """The same text for all names that some file system takes for one: macOS ignores case and how accents are coded."""
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
 
 
 def meta_order(columns: Iterable[Column]) -> list[Column]:
@@ -146,15 +152,6 @@ def meta_order(columns: Iterable[Column]) -> list[Column]:
 def components_of(columns: Iterable[Column]) -> tuple[Column, ...]:
     """The component columns among `columns`."""
     return tuple(column for column in columns if column.role == "component")
-
-
-def fits(log: Sequence[Column], components: Sequence[Column], needed: Iterable[Column]) -> bool:
-    """Whether a row goes into a log with the columns `log`.
-
-    It does if the component columns are exactly its own, in name and kind, and every meta column it needs is there.
-    """
-    metas = {column for column in log if column.role != "component"}
-    return components_of(log) == tuple(components) and metas.issuperset(needed)
 
 
 def recognise(

@@ -69,16 +69,16 @@ class Ticket:
 
     def row(self, log: LogFile, number: int, row: int) -> Row:
         """This flag's record in `log`, under its number."""
-        fields, texts = list(self.fields), []
-        for place, (column, cell) in enumerate(zip(self.entry.components, self.entry.cells, strict=True)):
-            text = cell.text(column.folder, number) if isinstance(cell, FileCell) else cell
-            if isinstance(cell, FileCell):
-                fields[place] = record.field(text)
-            texts.append(text)
-        for column in log.columns[len(fields) :]:
-            fields.append(self.meta.get(column, b""))
-            texts.append(self.entry.meta.get(column, ""))
-        return Row(self, number, row, record.record(fields), tuple(texts))
+        fields, texts = self.fields, self.entry.cells
+        if self.names_files:
+            fields, texts = fields.copy(), list(texts)
+            for place, (column, cell) in enumerate(zip(self.entry.components, self.entry.cells, strict=True)):
+                if isinstance(cell, FileCell):
+                    texts[place] = cell.text(column.folder, number)
+                    fields[place] = record.field(texts[place])
+        metas = log.columns[len(fields) :]
+        data = record.record([*fields, *(self.meta.get(column, b"") for column in metas)])
+        return Row(self, number, row, data, (*texts, *(self.entry.meta.get(column, "") for column in metas)))
 
     def withdraw(self) -> None:
         """Take the files back. What cannot be taken back is an orphan, which `check` finds."""

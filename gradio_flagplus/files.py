@@ -45,6 +45,20 @@ def sync(descriptor: int) -> None:
             raise
 
 
+def read_at(descriptor: int, size: int, offset: int) -> bytes:
+    """Up to `size` bytes from `offset`; fewer only at the end of the file."""
+    if not hasattr(os, "pread"):
+        os.lseek(descriptor, offset, os.SEEK_SET)
+    data = b""
+    while len(data) < size:
+        rest = size - len(data)
+        more = os.pread(descriptor, rest, offset + len(data)) if hasattr(os, "pread") else os.read(descriptor, rest)
+        if not more:
+            break
+        data = data + more if data else more
+    return data
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` durable. Windows has no such call and needs none for NTFS's journalled names."""
     if os.name == "nt":

@@ -39,7 +39,7 @@ from pathlib import Path
 from . import bookkeeping, files, record
 from .batch import GroupCommit
 from .bookkeeping import Books, LogNames, State, StateFile
-from .columns import Column, components_of, fits, meta_order, recognise
+from .columns import Column, components_of, meta_order, recognise
 from .entry import Entry, Receipt, Row, Ticket
 from .errors import FlagplusError, LogNotWritable
 from .lock import WriterLock
@@ -268,7 +268,7 @@ class CsvLog:
             if not log.columns and log.header:  # the bookkeeping is gone, or the header was edited
                 log.columns = recognise(log.header, components, needed) or ()
         for log in reversed(ours):
-            if log.columns and fits(log.columns, components, needed):
+            if log.fits(components, needed):
                 return log
             if not log.header and log.size <= 0:
                 log.columns = self._new_columns(ours, components, needed)
@@ -368,9 +368,14 @@ class CsvLog:
         expected = log.next
         for row in rows:
             if row.number != expected:
-                with _unimportant(self._books.numbers):
-                    bookkeeping.note_turn(self._books, row.number, log.name, row.row)
+                self._note_turn(log, row)
             expected = row.number + 1
+
+    def _note_turn(self, log: LogFile, row: Row) -> None:
+        try:
+            bookkeeping.note_turn(self._books, row.number, log.name, row.row)
+        except OSError as error:
+            _not_noted(self._books.numbers, error)
 
     def _undo(self, log: LogFile, group: list[Ticket]) -> bool:
         """Make the log what it was and take the files back. Returns whether the disk let us."""
@@ -395,15 +400,13 @@ class CsvLog:
     def _note(self) -> None:
         """Note what is committed."""
         line = State(self._next, {log.name: log.note() for log in self._logs.values() if log.size >= 0}).line()
-        with _unimportant(self._books.state):
+        try:
             self._state_file.write(line)
             self._state = line.rstrip(b"\n")
+        except OSError as error:
+            _not_noted(self._books.state, error)
 
 
-@contextmanager
-def _unimportant(path: str | os.PathLike[str]) -> Iterator[None]:
+def _not_noted(path: Path, error: OSError) -> None:
     """Bookkeeping that failed must not fail a flag: it is rebuilt when it is found wanting."""
-    try:
-        yield
-    except OSError as error:
-        logger.warning("'%s' could not be written: %s. Nothing is lost; the next flag reads the log anew.", path, error)
+    logger.warning("'%s' could not be written: %s. Nothing is lost; the next flag reads the log anew.", path, error)

@@ -9,12 +9,13 @@ import logging
 import os
 import time
 import zlib
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from . import files, record
 from .bookkeeping import TAIL, LogNote
-from .columns import Column
+from .columns import Column, components_of
 
 logger = logging.getLogger("gradio_flagplus")
 
@@ -28,15 +29,30 @@ class LogFile:
     """
 
     def __init__(self, path: Path, columns: tuple[Column, ...] = (), note: LogNote | None = None) -> None:
-        self.path, self.name, self.columns = path, path.name, columns
+        self.path, self.name = path, path.name
+        self.columns = columns
         self.header: list[str] = []
         self.size, self.rows, self.next, self._checksum = -1, 0, -1, 0
         self._path = str(path)
         self._descriptor: int | None = None
-        self._identity = (0, 0)
+        self._appends, self._identity = True, (0, 0)
         self._tail = b""
         if note is not None:
             self.take(note)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """What the header's names mean; empty where that is not known."""
+        return self._columns
+
+    @columns.setter
+    def columns(self, columns: tuple[Column, ...]) -> None:
+        self._columns, self._components = columns, components_of(columns)
+        self._metas = {column for column in columns if column.role != "component"}
+
+    def fits(self, components: tuple[Column, ...], needed: Iterable[Column]) -> bool:
+        """Whether a row goes in here: the component columns are its own, every meta column it needs is there."""
+        return bool(self._columns) and self._components == components and self._metas.issuperset(needed)
 
     def take(self, note: LogNote) -> None:
         """Take over what was noted of it."""
@@ -61,12 +77,14 @@ class LogFile:
     def open(self, flags: int = 0) -> int:
         """Open the file of this name, whichever that is now, and read its header. Returns its size."""
         self.close()
+        self._appends = True
         try:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | files.OPEN_FLAGS | flags, 0o666)
         except OSError as error:
             if error.errno not in files.UNSUPPORTED:
                 raise
             # Some mounts know no append; every write goes to the end all the same, and the lock is held.
+            self._appends = False
             self._descriptor = os.open(self._path, os.O_RDWR | files.OPEN_FLAGS | flags, 0o666)
         found = os.fstat(self._descriptor)
         self._identity = (found.st_dev, found.st_ino)
@@ -100,11 +118,7 @@ class LogFile:
         return zlib.crc32(self._tail) == self._checksum
 
     def _read(self, start: int, stop: int) -> bytes:
-        os.lseek(self._file, start, os.SEEK_SET)
-        data = os.read(self._file, stop - start)
-        while len(data) < stop - start and (more := os.read(self._file, stop - start - len(data))):
-            data += more
-        return data
+        return files.read_at(self._file, stop - start, start)
 
     def repair(self, size: int, torn: Path, *, intact: bool, fsync: bool) -> None:
         """Find the last whole record, set aside what follows it, count what was not noted.
@@ -175,7 +189,8 @@ class LogFile:
             files.sync(self._file)
 
     def _write_all(self, data: bytes) -> None:
-        os.lseek(self._file, 0, os.SEEK_END)
+        if not self._appends:
+            os.lseek(self._file, 0, os.SEEK_END)
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(self._file, rest) :]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
@@ -105,6 +105,11 @@ class FlagLogger(FlaggingCallback):
         self._bearers: list[bool] = []
         self._meta: list[Column] = []
         self._sided = False
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The declared reasons; empty where any reason is taken."""
+        return self._reasons
 
     # ---- Gradio's two hooks
 
@@ -243,7 +248,11 @@ class FlagLogger(FlaggingCallback):
         cells = []
         for place, column in zip(self._places, self._columns, strict=True):
             component, value = self._components[place], values[place]
-            if _is_pythons(component, value) and _event_preprocesses(self._components):
+            if (
+                not isinstance(value, _PLAIN)
+                and _is_pythons(component, value)
+                and _event_preprocesses(self._components)
+            ):
                 raise WrongValues(
                     f"{column.name!r} was flagged with a {type(value).__name__} that Gradio made of what the browser "
                     "sent. Nothing was written. Add preprocess=False to the event that calls flag()."
@@ -273,32 +282,34 @@ class FlagLogger(FlaggingCallback):
         self, reasons: list[str], username: str | None, comment: str | None, cells: list[Cell], moment: datetime
     ) -> dict[Column, str]:
         """The meta columns that this flag needs, and their texts."""
-        names = (
-            _original_names(cell, column)
-            for cell, column, bears in zip(cells, self._columns, self._bearers, strict=True)
-            if bears
-        )
-        extras = iter(self._extras.values())
+        given = {"reasons": reasons, "comment": comment, "username": username}
+        extras, names = iter(self._extras.values()), iter(self._original_names(cells))
         texts: dict[Column, str] = {}
         for column in self._meta:
-            text: Any
-            if column.role == "reasons":
+            role, text = column.role, ""
+            if role not in self._always and not given.get(role):
+                continue
+            if role == "reasons":
                 text = "|".join(reasons)
-            elif column.role == "reason":
+            elif role == "reason":
                 text = "1" if column.reason in reasons else "0"
-            elif column.role == "comment":
+            elif role == "comment":
                 text = self._redacted(column.name, comment or "")
-            elif column.role == "username":
+            elif role == "username":
                 text = self._redacted(column.name, username or "")
-            elif column.role == "extra":
+            elif role == "extra":
                 text = self._extra_text(column, next(extras))
-            elif column.role == "original name":
+            elif role == "original name":
                 text = self._redacted(column.name, next(names))
             else:
-                text = str(uuid4()) if column.role == "id" else moment.isoformat(timespec="milliseconds")
-            if column.role in self._always or (text and column.role in ("reasons", "comment", "username")):
-                texts[column] = text
+                text = str(uuid4()) if role == "id" else moment.isoformat(timespec="milliseconds")
+            texts[column] = text
         return texts
+
+    def _original_names(self, cells: list[Cell]) -> Iterator[str]:
+        for cell, column, bears in zip(cells, self._columns, self._bearers, strict=True):
+            if bears:
+                yield _original_names(cell, column)
 
     def _extra_text(self, column: Column, value: object) -> str:
         value = value() if callable(value) else value
@@ -366,6 +377,9 @@ def _original_names(cell: Cell, column: Column) -> str:
     text = cell_of(names, "json") if names else ""
     assert isinstance(text, str)
     return text
+
+
+_PLAIN = (int, float, type(None))
 
 
 def _is_pythons(component: Any, value: Any) -> bool:
