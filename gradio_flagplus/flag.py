@@ -40,7 +40,7 @@ class Flag:
         columns: Sequence[Column],
         texts: Sequence[str],
     ) -> None:
-        layout = Layout(columns)
+        layout = columns if isinstance(columns, Layout) else Layout(columns)
         ready, pending = layout.ready([texts])
         self._origin = Origin(Path(os.path.abspath(directory)), log, layout, pending)
         self.number, self.row, self.texts = number, row, texts

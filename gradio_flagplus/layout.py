@@ -92,7 +92,7 @@ class Claim:
     def __init__(self, place: int, folder: str, kind: Kind) -> None:
         self.needle = f"{folder}/".encode()
         """What is in the bytes of every row that names a file here."""
-        self._place, self._folder, self._kind = place, folder, kind
+        self._place, self.folder, self._kind = place, folder, kind
         self._pattern = re.compile(rf"{re.escape(folder)}/([0-9]{{1,18}})(?:-[0-9]+)?(?:\.[^/\\:\"]*)?")
 
     def number(self, texts: Sequence[str], expected: int, directory: str, *, certain: bool) -> int:
@@ -102,7 +102,7 @@ class Claim:
         is not certain, and the file is there.
         """
         text = texts[self._place]
-        if self._folder not in text or _begins(text, self._folder, expected):
+        if self.folder not in text or _begins(text, self.folder, expected):
             return expected
         if self._kind == "file":
             match = self._pattern.fullmatch(text)

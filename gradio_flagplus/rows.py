@@ -55,11 +55,11 @@ def _families(log_name: str | None, books: Books) -> Iterator[list[LogNames]]:
         return
     state = read_state(books)
     known = [*read_schema(books), *(state.logs if state else ())]
-    yield [LogNames(name) for name in dict.fromkeys(map(_first_name, known)) if name != REVIEWS.first]
+    yield [LogNames(name) for name in dict.fromkeys(map(first_name, known)) if name != REVIEWS.first]
     yield [LogNames("logs.csv"), LogNames("log.csv")]
 
 
-def _first_name(name: str) -> str:
+def first_name(name: str) -> str:
     """The log name that `name` is a successor of: `logs.csv` for `logs-2.csv`."""
     stem, _, suffix = name.rpartition(".")
     first, _, place = stem.rpartition("-")
