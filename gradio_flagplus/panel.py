@@ -14,10 +14,11 @@ from typing import Any
 import gradio as gr
 
 from .cells import json_text
-from .errors import FlagplusError
 from .logger import FlagLogger
+from .toasts import Toast, reason, success
 
 _SAME_CLICK = 1.5  # seconds after a flag in which the same thing flagged again is the end of a double click
+_UNKNOWN = "The flag was not stored because of an error in the app. What you typed is still here."
 
 
 def flag_panel(
@@ -82,36 +83,13 @@ def _sender(logger: FlagLogger, directory: Path) -> Callable[..., Any]:
             logger.flag(list(values), flag_option=ticked, username=request.username, comment=comment)
             stored = True
         except Exception as error:
-            raise _toast(error, directory) from error
+            raise Toast(reason(error, directory, _UNKNOWN)) from error
         finally:
             clicks.ended(click, stored)
-        _success(html.escape(f"Flagged as {', '.join(ticked)}." if ticked else "Flagged.", quote=False))
+        success(html.escape(f"Flagged as {', '.join(ticked)}." if ticked else "Flagged.", quote=False))
         return [], ""
 
     return flag
-
-
-# Gradio 4 has no green toast.
-_success = getattr(gr, "Success", gr.Info)
-
-
-def _toast(error: Exception, directory: Path) -> Exception:
-    """The error as the visitor sees it: its reason if it is ours, and never where on the server the app lives."""
-    text = "The flag was not stored because of an error in the app. What you typed is still here."
-    if isinstance(error, FlagplusError):
-        text = str(error).replace(f"{directory.parent}{os.sep}", "")
-    return _Toast(html.escape(text, quote=False))
-
-
-class _Toast(gr.Error):
-    """An error for the visitor only: `flag()` has logged it with its traceback."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.print_exception = False
-
-    def __str__(self) -> str:
-        return str(self.message)  # Gradio 4 would show its repr
 
 
 class _Click:
