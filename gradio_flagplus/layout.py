@@ -57,10 +57,12 @@ class Layout(tuple[Column, ...]):
 
         Columns that hold nothing but numbers, `true` and `false` are read at once; it is most of the work.
         """
-        columns: list[Sequence[Any]] = list(zip(*rows, strict=False))
+        if not rows:
+            return (), []
+        columns: list[Sequence[Any]] = list(zip(*rows, strict=False))  # what a row has too many of is left out
         pending = []
         for name, place in zip(self.names, self._places, strict=True):
-            texts = columns[place] if columns else ()
+            texts = columns[place]
             scalars = json_scalars(texts) if self[place].kind == "json" else None
             if scalars is not None:
                 columns[place] = scalars
@@ -69,7 +71,7 @@ class Layout(tuple[Column, ...]):
                 pending.append((name, self[place]))
             if "" in texts:
                 columns[place] = [text or None for text in texts]
-        return zip(*[columns[place] for place in self._places], strict=True) if columns else (), pending
+        return zip(*[columns[place] for place in self._places], strict=True), pending
 
     def place(self, role: str) -> int | None:
         """Where the first column of this role is."""
