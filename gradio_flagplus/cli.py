@@ -70,9 +70,8 @@ def stats(directory: Directory, as_json: AsJson = False) -> None:
     from .stats import count_flags
 
     with _told():
-        log = read_flags(directory)
-        with progress("Counting", len(log)) as advance:
-            found = count_flags(log, advance)
+        with progress("Counting", len(read_flags(directory))) as advance:
+            found = count_flags(directory, advance)
         if as_json:
             typer.echo(json.dumps(_stats_json(found), ensure_ascii=False, indent=2))
         else:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .errors import FlagplusError
 from .reader import Flag, FlagLog
-from .table import Table, relative
+from .table import Table, files_in, relative
 
 
 class OutTaken(FlagplusError, FileExistsError):
@@ -76,7 +76,7 @@ class Job:
             yield flag
 
     def _carry(self, flag: Flag) -> None:
-        for path in flag.files:
+        for path in (path for value in flag.values.values() for path in files_in(flag, value)):
             if not path.is_file():
                 self.result.missing += 1
             elif self.copies:

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
@@ -86,11 +87,11 @@ def _datum(field: Field, value: Any, flag: Flag, prefix: str) -> Any:
         return ""
     if field.type == "texts" and not field.meta:
         return json_text(value)  # it is shown as text
-    ours = {path.relative_to(flag.directory).as_posix() for path in flag.files}
     if field.type == "files":
         urls = [prefix + quote(path) for path in value]
         return urls if matches(field.extensions, _TAGS["Image"]) else json_text(urls)
-    return prefix + quote(value) if field.type == "file" and value in ours else value
+    # A file column may hold a URL, which stays what it is.
+    return prefix + quote(value) if field.type == "file" and isinstance(flag.values[field.column], Path) else value
 
 
 def _strict(task: Mapping[str, Any]) -> str:

@@ -57,16 +57,13 @@ def plain(flag: Flag, value: object) -> object:
 
     A number that JSON does not know (NaN, infinity) becomes its name.
     """
-    ours = {str(path): relative(flag, path) for path in flag.files}
 
     def leaf(node: object) -> object:
-        if isinstance(node, Path):
-            return relative(flag, node)
-        if isinstance(node, float) and not math.isfinite(node):
-            return repr(node)
-        return ours.get(node, node) if isinstance(node, str) else node
+        if (path := _file(flag, node)) is not None:
+            return relative(flag, path)
+        return repr(node) if isinstance(node, float) and not math.isfinite(node) else node
 
-    return leaf(value) if not isinstance(value, list | dict) else map_leaves(value, leaf)
+    return map_leaves(value, leaf) if isinstance(value, list | dict) else leaf(value)
 
 
 def relative(flag: Flag, path: Path) -> str:
@@ -76,17 +73,27 @@ def relative(flag: Flag, path: Path) -> str:
 
 def files_in(flag: Flag, value: object) -> list[Path]:
     """The files of ours in `value`, in order, whether they are there or not."""
-    ours = {str(path): path for path in flag.files}
+    if not isinstance(value, list | dict):
+        path = _file(flag, value)
+        return [] if path is None else [path]
     found: list[Path] = []
 
     def leaf(node: object) -> object:
-        path = node if isinstance(node, Path) else ours.get(node) if isinstance(node, str) else None
-        if path is not None:
+        if (path := _file(flag, node)) is not None:
             found.append(path)
         return node
 
     map_leaves(value, leaf)
     return found
+
+
+def _file(flag: Flag, leaf: object) -> Path | None:
+    """The file of ours that a leaf of a value stands for. Asking the flag is dear; most text is told by its start."""
+    if isinstance(leaf, Path):
+        return leaf
+    if isinstance(leaf, str) and leaf.startswith(str(flag.directory)) and (path := Path(leaf)) in flag.files:
+        return path
+    return None
 
 
 @dataclass(slots=True)

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,6 +100,16 @@ def test_stats_for_scripts(run, flag_dir):
     }
 
 
+def test_one_hot_reasons_are_counted(run, tmp_path):
+    """Reasons in columns of their own are counted as the joined ones are; one may hold a `|`."""
+    log = CsvLog(tmp_path)
+    hot = [Column(f"flag: {reason}", "json", "reason", reason=reason) for reason in ("a|b", "c", "never")]
+    for given in ("1", "0", "1"):
+        log.append(Entry(COLUMNS[:1], ["x"], dict(zip(hot, (given, "1", "0"), strict=True))))
+
+    assert json.loads(run("stats", tmp_path, "--json").out)["reasons"] == {"c": 3, "a|b": 2}
+
+
 def test_a_hostile_text_is_shown_as_it_is(run, tmp_path):
     """Markup, control characters, line ends and writing from right to left in a reason or name are plain text."""
     hostile = "[red]x[/nope] :smile: \x1b[31m\x07\x9b2J\u202e\r\n" + "long" * 40
@@ -140,15 +149,16 @@ def test_stats_does_not_load_gradio(flag_dir):
 
 
 def test_the_package_is_imported_in_no_time():
-    """`import gradio_flagplus` takes less than 0.15 s, at best of three."""
-    code = "import time; t = time.perf_counter(); import gradio_flagplus; print(time.perf_counter() - t)"
+    """`import gradio_flagplus` takes less than 0.15 s of the processor, at best of three."""
+    code = "import time; t = time.process_time(); import gradio_flagplus; print(time.process_time() - t)"
 
     assert min(float(spawn("-c", code).stdout) for _ in range(3)) < 0.15
 
 
 @pytest.mark.stress
 def test_a_million_flags_are_counted_in_seconds(tmp_path):
-    """`stats` on a million rows takes seconds."""
+    """`stats` on a million rows takes seconds of the processor."""
+    resource = pytest.importorskip("resource")
     folder = tmp_path / "flagged"
     folder.mkdir()
     row = "5,add,7,12,wrong|blurry,ann,2024-01-01T12:00:00.000+00:00\r\n"
@@ -156,11 +166,11 @@ def test_a_million_flags_are_counted_in_seconds(tmp_path):
         "num1,operation,num2,Output,flag,username,timestamp\r\n" + row * 1_000_000, newline=""
     )
 
-    began = time.perf_counter()
+    began = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     result = spawn("-m", "gradio_flagplus", "stats", str(folder), "--json")
 
     assert json.loads(result.stdout)["flags"] == 1_000_000
-    assert time.perf_counter() - began < 15
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - began < 10
 
 
 # ---- check
