@@ -461,7 +461,7 @@ def test_a_flag_that_is_at_fault_alone_fails_alone(flag_dir):
         except LogNotWritable as error:
             errors.append(error)
 
-    with log._lock.held():  # everybody arrives while somebody else writes
+    with FileLock(flag_dir / ".flagplus/lock"):  # everybody arrives while somebody else writes
         threads = [threading.Thread(target=flag_text, args=(log, number)) for number in range(1, 6)]
         threads.insert(2, threading.Thread(target=flag_gone))
         other = CsvLog(flag_dir)
