@@ -36,6 +36,7 @@ from .errors import FileRefused, WrongValues
 from .files import Staging
 from .kinds import Traits, column_of, is_password, label_of, traits_of
 from .sources import Judge, decoded_url, extension_of, streamed
+from .trees import NUMBERS, Whole, rebuilt
 
 __all__ = ["Judge", "column_of", "convert", "is_password", "label_of"]
 
@@ -96,7 +97,8 @@ class _Conversion:
 
     def tree(self, value: object) -> object:
         """`value` with its files staged and its texts redacted."""
-        return _rebuilt(value, self.visit)
+        as_is = NUMBERS if self.redact or self.traits.media else NUMBERS | {str}
+        return rebuilt(value, self.visit, as_is)
 
     def shaped(self, value: Any) -> object:
         """A value that is not yet what the browser would send, brought into that shape."""
@@ -252,7 +254,7 @@ class _Conversion:
         what it left. Raises `WrongValues` if it raises.
         """
         given: dict[str, StagedFile] = {}
-        value = _rebuilt(value, lambda node: self.allowed(node, given))
+        value = rebuilt(value, lambda node: self.allowed(node, given))
         folder = self.staging.folder()
         try:
             result: Any = self.component.flag(value, folder)
@@ -262,7 +264,7 @@ class _Conversion:
         if isinstance(result, str) and result[:1] in ("{", "["):
             with suppress(ValueError):
                 result = parse_json(result)
-        return _rebuilt(result, lambda node: self.left(node, folder, given))
+        return rebuilt(result, lambda node: self.left(node, folder, given))
 
     def allowed(self, node: Any, given: dict[str, StagedFile]) -> object:
         """`node` as the hook may see it: a file dict names a staged copy."""
@@ -272,9 +274,9 @@ class _Conversion:
             return self.mapping(node) if node.get("path") is not None else node
         found = self.file(node)
         if not isinstance(found, StagedFile):
-            return _Whole(node)
+            return Whole(node)
         given[str(found.path)] = found
-        return _Whole({**node, "path": str(found.path)})
+        return Whole({**node, "path": str(found.path)})
 
     def left(self, node: Any, folder: Path, given: Mapping[str, StagedFile]) -> object:
         """A leaf of the hook's result: the file that it names, or the text that it is."""
@@ -319,44 +321,3 @@ def _is_gradios_webp(path: str, data: Mapping[Any, Any]) -> bool:
     """
     told = data.get("size") is not None or data.get("mime_type") is not None
     return bool(data) and not told and os.path.basename(path).lower() == "image.webp"
-
-
-@dataclass(frozen=True, slots=True)
-class _Whole:
-    """A node that stands as it is: its members are not visited."""
-
-    value: object
-
-
-def _rebuilt(root: object, visit: Callable[[Any], object]) -> object:
-    """A copy of nested lists and dicts, each node replaced by what `visit` says; however deep, `"..."` for a loop.
-
-    `visit` comes to a list or dict before its members; the members of what it returns are visited next.
-    """
-    out: list[object] = [None]
-    todo: list[tuple[Any, Any, object]] = [(out, 0, root)]
-    above: set[int] = set()
-    while todo:
-        parent, place, node = todo.pop()
-        if parent is None:
-            above.discard(place)
-            continue
-        node = visit(node)
-        members = _members(node)
-        if members is not None and id(node) in above:
-            node, members = "...", None
-        if members is None:
-            parent[place] = node.value if isinstance(node, _Whole) else node
-            continue
-        copy: Any = dict.fromkeys(cast(Any, node)) if isinstance(node, Mapping) else [None] * len(members)
-        parent[place] = copy
-        above.add(id(node))
-        todo.append((None, id(node), node))
-        todo.extend((copy, key, member) for key, member in reversed(members))
-    return out[0]
-
-
-def _members(node: object) -> list[tuple[Any, object]] | None:
-    if isinstance(node, Mapping):
-        return list(node.items())
-    return list(enumerate(node)) if isinstance(node, list | tuple) else None

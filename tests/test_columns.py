@@ -79,7 +79,7 @@ def is_safe(folder: str) -> bool:
     )
 
 
-@settings(max_examples=1000)
+@settings(max_examples=1000, deadline=None)
 @given(st.lists(LABELS, max_size=8))
 @example(["a", "A", "a_1", "A"])
 @example(["x" * 300, "x" * 301, "X" * 300, "x" * 100])

@@ -211,3 +211,25 @@ def test_what_a_component_holds_is_read_back(cls, upload, written):
     assert len(log.files()) == held
     assert (log.directory / log.column.folder).exists() == bool(held)
     assert not list((log.directory / ".flagplus").glob("staging/*"))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_what_is_redacted_is_nowhere_on_disk(cls, upload, written):
+    """No text of a component's payload that redact took out is in any file or name under the flagging directory."""
+    component = built(cls)
+    log = written(component)
+    taken: list[str] = []
+
+    def redact(text: str) -> str:
+        taken.append(text)
+        return "x"
+
+    for value in [*samples(cls, upload), *own_example(component, upload), "top secret"]:
+        if not (value == "top secret" and log.column.kind == "file"):
+            log.flag(value, redact=redact)
+
+    kept = [path for path in log.directory.rglob("*") if path.is_file()]
+    found = [text for text in taken if len(text) > 4 for path in kept if text.encode() in path.read_bytes()]
+    assert found == []
+    assert not [text for text in taken if len(text) > 4 for path in kept if text in path.name]
