@@ -251,7 +251,15 @@ def test_only_files_of_the_source_are_copied(tmp_path, source, target):
     link = source / "a" / "0a1b2c3d4e5f60718293" / "link.txt"
     link.symlink_to(secret)
     data = json.dumps({"path": str(secret), "meta": {"_type": "gradio.FileData"}})
-    rows = [str(secret), "a/../../secret.txt", f"{source}/a/../../secret.txt", str(link), data, "/etc/passwd"]
+    rows = [
+        str(secret),
+        "a/../../secret.txt",
+        "a/../dataset1.csv",
+        f"{source}/a/../../secret.txt",
+        str(link),
+        data,
+        "/etc/passwd",
+    ]
     write_log(source / "dataset1.csv", ["a", "timestamp"], *([row, T] for row in rows))
 
     result = adopt_logs(source, target, warn=lambda text: None)
@@ -295,6 +303,33 @@ def test_an_interrupted_adoption_goes_on_where_it_stopped(source, target):
 
     assert (result.rows, result.known) == (3, 2)
     assert [flag["a"] for flag in flags(target)] == list(range(5))
+
+
+def test_a_column_keeps_its_kind_in_the_target(source, target):
+    """A column that was taken for numbers takes text later on, in the same log; each cell reads as what it was."""
+    write_log(source / "dataset1.csv", ["a", "a", "timestamp"], ["1", "x", T])
+    adopt_logs(source, target)
+    write_log(source / "dataset1.csv", ["one", "y", T], ["[2]", "z", T])
+
+    adopt_logs(source, target)
+
+    assert [without_id(flag) for flag in flags(target)] == [
+        {"a": 1, "a_1": "x"},
+        {"a": "one", "a_1": "y"},
+        {"a": [2], "a_1": "z"},
+    ]
+    assert {flag.log for flag in flags(target)} == {"logs.csv"}
+
+
+def test_a_log_of_chats_comes_over(source, target):
+    """ChatCSVLogger writes a column less than its header names; what stands in the row comes over under the others."""
+    header = ["conversation", "index", "value", "flag", "timestamp"]
+    write_log(source / "log.csv", header, ['[{"role": "user", "content": "hi"}]', "1", "Like", T])
+
+    adopt_logs(source, target)
+
+    (flag,) = flags(target)
+    assert without_id(flag) == {"conversation": [{"role": "user", "content": "hi"}], "index": 1, "value": "Like"}
 
 
 def test_columns_become_numbers_only_if_all_cells_are(source, target):

@@ -570,7 +570,7 @@ def test_flags_that_come_meanwhile_are_left_for_the_next_export(flagged, out):
     flagged.flag([Column("a")], ["x"])
 
     def flag_more(stage: str, flags: int) -> None:
-        if stage == "writing":
+        if (stage, flags) == ("reading", 2):
             flagged.flag([Column("a")], ["late"])
 
     export_flags(flagged.path, out, "jsonl", progress=flag_more)
