@@ -136,16 +136,23 @@ def scan(file: BinaryIO, start: int = 0, stop: int | None = None, *, chunk: int 
 
 def lines(file: BinaryIO, start: int = 0, stop: int | None = None, *, chunk: int = CHUNK) -> Iterator[list[bytes]]:
     """The whole records in `file[start:stop]`, a list for each chunk read; an unfinished one at the end is left out."""
+    for block, ends in blocks(file, start, stop, chunk=chunk):
+        yield [block[a:b] for a, b in zip([0, *ends], ends, strict=False)]
+
+
+def blocks(
+    file: BinaryIO, start: int = 0, stop: int | None = None, *, chunk: int = CHUNK
+) -> Iterator[tuple[bytes, list[int]]]:
+    """The same in one piece for each chunk read, with the offsets behind each record in it."""
     end = start
     for ends, base, data in _whole(file, start, stop, chunk):
         if len(ends):
-            cuts = (ends - base).tolist()
-            found = [data[a:b] for a, b in zip([max(end - base, 0), *cuts], cuts, strict=False)]
-            if end < base:  # the first of them began in an earlier chunk
+            block = data[max(end - base, 0) : int(ends[-1]) - base]
+            if end < base:  # the first record began in an earlier chunk
                 file.seek(end)
-                found[0] = file.read(base - end) + found[0]
-            end = base + cuts[-1]
-            yield found
+                block = file.read(base - end) + block
+            yield block, (ends - end).tolist()
+            end = int(ends[-1])
 
 
 _Chunk = tuple[np.ndarray, int, bytes]

@@ -16,7 +16,8 @@ from .bookkeeping import TAIL, Books, LogNames, LogNote, Numbers, read_numbers, 
 from .errors import FlagplusError
 from .layout import Claim, Layout, layout_of
 
-_CHUNK = 1 << 16  # small enough that the rows of a chunk stay in the processor's cache
+_CHUNK = 1 << 16
+_ROWS = 128  # so few that they are gone before the garbage collector looks at them twice
 REVIEWS = LogNames("reviews.csv")
 """The names of the logs that hold reviews, and so no flags."""
 
@@ -90,13 +91,14 @@ class OpenLog:
 
     def batches(self) -> Iterator[tuple[list[list[str]], bytes]]:
         """Its rows, some at a time, as they are, and their bytes."""
-        header = True
-        for lines in record.lines(self.file, 0, self.size, chunk=_CHUNK):
-            if header:
-                del lines[0]
-                header = False
-            raw = b"".join(lines)
-            yield _split(lines, raw), raw
+        header = 1
+        for block, ends in record.blocks(self.file, 0, self.size, chunk=_CHUNK):
+            bounds = [0, *ends]
+            for first in range(header, len(ends), _ROWS):
+                part = bounds[first : first + _ROWS + 1]
+                raw = block[part[0] : part[-1]]
+                yield _split(raw, [end - part[0] for end in part[1:]]), raw
+            header = 0
 
     def padded(self, rows: list[list[str]]) -> list[list[str]]:
         """The rows with a cell for every column."""
@@ -106,21 +108,27 @@ class OpenLog:
         return rows
 
 
-def _split(lines: list[bytes], raw: bytes) -> list[list[str]]:
-    """The cells of whole records: by `csv` where it sees the same records, one by one where it does not.
+def _split(raw: bytes, ends: list[int]) -> list[list[str]]:
+    """The cells of the records in `raw` that end at `ends`: at the commas where there are no quotes, else by `csv`.
 
-    It does not where a cell is longer than its limit, and where somebody's editor left a stray quote or `CR`.
+    One by one where `csv` does not see the same records: a cell is longer than its limit, somebody's editor left a
+    stray quote or `CR`.
     """
-    texts = [str(line, "utf-8", "replace") for line in lines]
-    try:
-        rows = list(csv.reader(texts))
-    except csv.Error:
-        rows = []
-    if len(rows) != len(lines):
-        return [record.decode(line) for line in lines]
+    if b'"' not in raw and raw.count(b"\r\n") == raw.count(b"\r") == len(ends):
+        lines = raw.decode("utf-8", "replace").split("\r\n")
+        lines.pop()
+        rows = [line.split(",") for line in lines]
+    else:
+        lines = [str(raw[a:b], "utf-8", "replace") for a, b in zip([0, *ends], ends, strict=False)]
+        try:
+            rows = list(csv.reader(lines))
+        except csv.Error:
+            rows = []
+        if len(rows) != len(lines):
+            return [record.decode(raw[a:b]) for a, b in zip([0, *ends], ends, strict=False)]
     if b"'" in raw:
-        for place, text in enumerate(texts):
-            if "'" in text:
+        for place, line in enumerate(lines):
+            if "'" in line:
                 rows[place] = [record.unescape(cell) if cell[:1] == "'" else cell for cell in rows[place]]
     return rows
 

@@ -55,6 +55,12 @@ def read_values(directory: Path) -> None:
         _ = flag.values
 
 
+def read_rows(directory: Path) -> None:
+    """Every flag, its values left as they are."""
+    for _ in read_flags(directory):
+        pass
+
+
 def growth(work: Callable[[], object]) -> float:
     """The megabytes that Python's memory grew by at most."""
     tracemalloc.start()
@@ -82,12 +88,9 @@ def main() -> None:
         directory = filled(Path(folder) / "flagged", rows)
         base = seconds(lambda: read_csv(directory / "logs.csv"))
         print(f"{rows:,} rows; csv.reader takes {base:.2f} s")
-        print(
-            f"iterating, values decoded: {seconds(lambda: read_values(directory)) / base:.2f} x csv.reader (goal <= 4)"
-        )
-        print(
-            f"iterating, no values:      {seconds(lambda: list(map(id, read_flags(directory)))) / base:.2f} x csv.reader"
-        )
+        values, rows_only = seconds(lambda: read_values(directory)), seconds(lambda: read_rows(directory))
+        print(f"iterating, values decoded: {values / base:.2f} x csv.reader (goal <= 4)")
+        print(f"iterating, none decoded:   {rows_only / base:.2f} x csv.reader")
         print(f"len(), bookkeeping right:  {seconds(lambda: len(read_flags(directory))) * 1e3:.2f} ms")
         print(f"memory of an iteration:    {growth(lambda: read_values(directory)):.1f} MB (goal < 64)")
     print(f"import gradio_flagplus:    {import_seconds('gradio_flagplus'):.3f} s (goal < 0.15)")
