@@ -149,14 +149,13 @@ class CsvLog:
                 self._mistrust()
 
     def _try_write(self, log: LogFile, group: list[Ticket]) -> bool:
-        """Write one log's flags; if that fails, it fails for them and for no others. Returns whether it failed."""
+        """Write one log's flags; if that fails, it fails for them and for no others. Returns whether any failed."""
         try:
             self._write(log, group)
         except OSError as error:
             for ticket in group:
                 ticket.error = self._explained(error)
-            return True
-        return False
+        return any(ticket.error is not None for ticket in group)
 
     def _explained(self, error: Exception) -> Exception:
         """The error for one caller: an object of its own, since each raises it with its own traceback."""
@@ -262,7 +261,7 @@ class CsvLog:
         return list(groups.values())
 
     def _target(self, components: tuple[Column, ...], needed: Mapping[Column, bytes]) -> LogFile:
-        """The newest log that the row fits; if there is none, a new one, of which no file is there yet."""
+        """The newest log that the row fits; if there is none, one that is empty, or of which no file is there yet."""
         ours = [log for log in self._logs.values() if self._names.place(log.name)]
         for log in ours:
             if not log.columns and log.header:  # the bookkeeping is gone, or the header was edited
@@ -270,14 +269,13 @@ class CsvLog:
         for log in reversed(ours):
             if log.fits(components, needed):
                 return log
-            if not log.header and log.size <= 0:
-                log.columns = self._new_columns(ours, components, needed)
-                return log
-        place = max((self._names.place(log.name) or 0 for log in ours), default=0) + 1
-        log = LogFile(self.directory / self._names.name(place), self._new_columns(ours, components, needed))
-        log.next = -1 if self._books.numbers.exists() else 0
-        self._logs[log.name] = log
-        return log
+        blank = next((log for log in reversed(ours) if not log.header and log.size <= 0), None)
+        if blank is None:
+            place = max((self._names.place(log.name) or 0 for log in ours), default=0) + 1
+            blank = self._logs[self._names.name(place)] = LogFile(self.directory / self._names.name(place))
+            blank.next = -1 if self._books.numbers.exists() else 0
+        blank.plan(self._new_columns(ours, components, needed))
+        return blank
 
     @staticmethod
     def _new_columns(

@@ -175,12 +175,16 @@ class LogFile:
 
     # ---- writing
 
+    def plan(self, columns: tuple[Column, ...]) -> None:
+        """Give an empty log, or one to be begun, these columns; from here on no other row may claim it."""
+        self.columns, self.header = columns, [column.name for column in columns]
+
     def begin(self) -> None:
         """Make the file, unless it is there and empty. Raises `FileExistsError` if somebody put one there just now."""
         if self._descriptor is None:
             columns = self.columns
             self.open(os.O_CREAT | os.O_EXCL)
-            self.columns = columns
+            self.plan(columns)
 
     def write(self, data: bytes, *, fsync: bool) -> None:
         """Add whole records to the end, durably if `fsync`. When it raises, any part of them may be there."""
@@ -211,7 +215,6 @@ class LogFile:
         """Take note that `data`, `rows` rows, is now part of it."""
         self._ends_at(max(self.size, 0) + len(data), (self._tail + data)[-TAIL:])
         self.rows, self.next = self.rows + rows, following
-        self.header = self.header or [column.name for column in self.columns]
 
     def _ends_at(self, size: int, tail: bytes) -> None:
         self.size, self._tail, self._checksum = size, tail, zlib.crc32(tail)

@@ -31,6 +31,7 @@ from gradio_flagplus import files
 from gradio_flagplus.bookkeeping import Books, read_numbers, read_schema
 from gradio_flagplus.cells import FileCell, StagedFile
 from gradio_flagplus.columns import Column, name_columns
+from gradio_flagplus.entry import Ticket
 from gradio_flagplus.errors import LogBusy, LogNotWritable
 from gradio_flagplus.log import CsvLog, Entry
 
@@ -476,6 +477,39 @@ def test_a_flag_that_is_at_fault_alone_fails_alone(flag_dir):
     assert sorted(assert_whole(flag_dir)) == list(range(7))
     assert not orphans(flag_dir)
     assert flag_text(other, 7).total == 8
+
+
+@pytest.mark.parametrize("empty_log", [False, True], ids=["no log", "an empty log"])
+def test_a_batch_may_begin_several_logs(flag_dir, empty_log):
+    """Flags with other columns that wait for the same lock go to a log each, from the first batch on."""
+    log = CsvLog(flag_dir)
+    if empty_log:
+        flag_dir.mkdir()
+        (flag_dir / "logs.csv").touch()
+    gone = FileCell(("", ""), (StagedFile(flag_dir / "gone.png", ".png"),))
+    entries = [
+        Entry(IMAGE, ["prompt 0", "", gone]),
+        Entry(TEXT, ["hello", "answer 1", "1"]),
+        Entry(IMAGE, ["prompt 2", "", ""]),
+        Entry(TEXT, ["hello", "answer 3", "3"]),
+    ]
+    tickets = [Ticket(entry) for entry in entries]
+    log._commit(tickets)
+
+    assert [ticket.error is None for ticket in tickets] == [False, True, True, True]
+    assert rows(flag_dir / "logs.csv") == [["prompt 2", "", ""]]
+    assert rows(flag_dir / "logs-2.csv") == [["hello", "answer 1", "1"], ["hello", "answer 3", "3"]]
+    assert flag_text(log, 4).total == 4
+
+
+def test_a_log_that_could_not_be_begun_leaves_its_name_free(flag_dir):
+    """If the only flag of a batch fails, the next flag begins the first log, whatever its columns."""
+    log = CsvLog(flag_dir)
+    with pytest.raises(LogNotWritable):
+        log.append(Entry(IMAGE, ["p", FileCell(("", ""), (StagedFile(flag_dir / "gone.png"),)), ""]))
+    flag_text(log, 1)
+
+    assert rows(flag_dir / "logs.csv") == [["hello", "answer 1", "1"]]
 
 
 def test_waiting_threads_share_a_write_and_an_fsync(flag_dir, monkeypatch):
