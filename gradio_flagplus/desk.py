@@ -27,7 +27,7 @@ from .plots import by_reason, over_time
 from .reader import Flag
 from .review_parts import KEYS, Parts
 from .showing import cached, facts, line, show_values, verdict
-from .toasts import Toast, reason
+from .toasts import Toast, why
 
 logger = logging.getLogger("gradio_flagplus")
 
@@ -180,7 +180,7 @@ class Desk:
             yield
         except (FlagplusError, OSError) as error:
             logger.exception("The review page of '%s' could not do what it was asked to.", self.directory)
-            raise Toast(reason(error, self.directory, _UNKNOWN)) from error
+            raise Toast(why(error, self.directory, _UNKNOWN)) from error
 
     # ---- what is shown then
 
@@ -253,7 +253,7 @@ class Desk:
         ]
 
     def _broken(self, error: Exception) -> str:
-        say = html.escape(reason(error, self.directory, _UNKNOWN))
+        say = html.escape(why(error, self.directory, _UNKNOWN))
         return f"<div class='flagplus-empty'><strong>The flags cannot be read.</strong><br>{say}</div>"
 
     def _status(self, snapshot: Snapshot, found: int) -> str:

@@ -14,8 +14,9 @@ from typing import Any
 import gradio as gr
 
 from .cells import json_text
+from .errors import UnknownReason
 from .logger import FlagLogger
-from .toasts import Toast, reason, success
+from .toasts import Toast, success, why
 
 _SAME_CLICK = 1.5  # seconds after a flag in which the same thing flagged again is the end of a double click
 _UNKNOWN = "The flag was not stored because of an error in the app. What you typed is still here."
@@ -43,17 +44,17 @@ def flag_panel(
     A flag stores what the components hold when the button is pressed. When it is stored, a toast says so and the
     panel is emptied. When it is not, a toast says why and everything that was typed stays. A double click is one flag.
 
-    `reasons` that the logger declares too have their column from the start; so has the comment with
-    `FlagLogger(comment=True)`. Without `reasons` or with `comment=False` that part is not shown.
+    Without `reasons`, those that the logger declares are offered; with neither, and with `comment=False`, that part is
+    not shown. Declare them, `FlagLogger(reasons=[…], comment=True)`, to have their columns in the log from the start.
 
-    Raises what `FlagLogger.setup` raises, and `ValueError` if `reasons` is one text instead of several.
+    Raises what `FlagLogger.setup` raises, `UnknownReason` if the logger would refuse one of the reasons, and
+    `ValueError` if `reasons` is one text instead of several.
     """
-    if isinstance(reasons, str):
-        raise ValueError(f"reasons={reasons!r} is one text; pass a list: [{reasons!r}].")
+    reasons = _offered(logger, reasons)
     components = list({id(component): component for component in components}.values())
     logger.setup(components, flagging_dir)
     with gr.Group(elem_classes="flagplus-panel"):
-        ticks = gr.CheckboxGroup(list(reasons), label="Reasons", visible=bool(reasons))
+        ticks = gr.CheckboxGroup(reasons, label="Reasons", visible=bool(reasons))
         words = gr.Textbox(label="Comment", placeholder="Optional", lines=2, max_lines=8, visible=comment)
     button = gr.Button("Flag")
     button.click(
@@ -67,6 +68,18 @@ def flag_panel(
         show_progress="hidden",
     )
     return button
+
+
+def _offered(logger: FlagLogger, reasons: Sequence[str]) -> list[str]:
+    """The reasons to tick. Those that could never be stored are refused now, not when a visitor ticks them."""
+    if isinstance(reasons, str):
+        raise ValueError(f"reasons={reasons!r} is one text; pass a list: [{reasons!r}].")
+    for reason in reasons:
+        if logger.reasons and reason not in logger.reasons:
+            raise UnknownReason(reason, logger.reasons)
+        if not logger.reasons and "|" in reason:
+            raise UnknownReason(reason, (), "holds a '|', which stands between two reasons")
+    return list(reasons or logger.reasons)
 
 
 def _sender(logger: FlagLogger, directory: Path) -> Callable[..., Any]:
@@ -83,7 +96,7 @@ def _sender(logger: FlagLogger, directory: Path) -> Callable[..., Any]:
             logger.flag(list(values), flag_option=ticked, username=request.username, comment=comment)
             stored = True
         except Exception as error:
-            raise Toast(reason(error, directory, _UNKNOWN)) from error
+            raise Toast(why(error, directory, _UNKNOWN)) from error
         finally:
             clicks.ended(click, stored)
         success(html.escape(f"Flagged as {', '.join(ticked)}." if ticked else "Flagged.", quote=False))

@@ -25,7 +25,7 @@ class Toast(gr.Error):
         return str(self.message)  # Gradio 4 would show its repr
 
 
-def reason(error: Exception, directory: Path, otherwise: str) -> str:
+def why(error: Exception, directory: Path, otherwise: str) -> str:
     """What went wrong in words for the visitor; `otherwise` for errors that were not made for people."""
     if isinstance(error, FlagplusError):
         return str(error).replace(f"{directory.parent}{os.sep}", "")
