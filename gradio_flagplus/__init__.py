@@ -6,7 +6,6 @@ Names are loaded when they are first asked for, so that reading flags does not c
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -49,6 +48,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
+        from importlib.metadata import version
+
         return version("gradio_flagplus")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -202,6 +202,10 @@ class Numbers:
         """Whether there is any line at all."""
         return bool(self._rows)
 
+    def highest(self) -> int:
+        """The highest number that any line speaks of, or -1."""
+        return max((number for numbers in self._numbers.values() for number in numbers), default=-1)
+
     def of(self, log: str, row: int) -> int:
         """The number of this row."""
         rows = self._rows.get(log, [])

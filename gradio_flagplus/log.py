@@ -242,13 +242,12 @@ class CsvLog:
             return
         before = log.rows
         log.repair(size, self._books.torn, intact=intact, fsync=self._fsync)
-        if intact:
-            numbers = bookkeeping.read_numbers(self._books)
-            log.next = numbers.of(log.name, log.rows) if numbers.known() else log.next + log.rows - before
-        else:
-            log.next = -1
+        numbers = bookkeeping.read_numbers(self._books)
+        following = numbers.of(log.name, log.rows)
+        log.next = -1 if not intact else following if numbers.known() else log.next + log.rows - before
         total = sum(other.rows for other in self._logs.values())
-        self._next = max(self._next, log.next, total, files.highest_number(self.directory) + 1)
+        highest = max(files.highest_number(self.directory), numbers.highest())
+        self._next = max(self._next, log.next, following, total, highest + 1)
         self._note()
 
     # ---- choosing: which log does a flag go to?
@@ -357,7 +356,9 @@ class CsvLog:
 
     def _note_columns(self) -> None:
         """Note the kinds of the logs' columns before a first row needs them: the header alone does not tell them."""
-        schema = {log.name: log.columns for log in self._logs.values() if log.columns}
+        # Where somebody edited the header, what was noted still tells the kinds of the columns that they left.
+        known = {log.name: log.columns or self._schema.get(log.name, ()) for log in self._logs.values()}
+        schema = {name: columns for name, columns in known.items() if columns}
         if schema != self._schema:
             bookkeeping.write_schema(self._books, schema, fsync=self._fsync)
             self._schema, self._schema_seen = schema, self._schema_signature()

@@ -257,6 +257,28 @@ class TestEditedByHand:
         (torn,) = (flag_dir / ".flagplus/torn").iterdir()
         assert torn.read_bytes() == b"hello,answer 2"
 
+    def test_numbers_that_were_given_up_stay_so_without_the_state(self, log, flag_dir):
+        """Where the state is lost, the numbers file still tells which numbers were given."""
+        flag_text(log, 0)
+        flag_image(log, 1)
+        flag_image(log, 2)
+        flag_text(log, 3)
+        shutil.rmtree(flag_dir / "im")
+        shutil.rmtree(flag_dir / "Output")
+        (flag_dir / "logs-2.csv").unlink()
+        (flag_dir / ".flagplus/state").unlink()
+
+        assert flag_text(CsvLog(flag_dir), 4).number == 4
+
+    def test_the_kinds_of_columns_outlive_an_edited_header(self, log, flag_dir):
+        """What was noted of a log whose header somebody changed is kept: it tells the kinds of the other columns."""
+        flag_text(log, 0)
+        path = flag_dir / "logs.csv"
+        path.write_bytes(path.read_bytes().replace(b"prompt", b"Prompt"))
+        flag_text(log, 1)
+
+        assert list(read_schema(Books.of(flag_dir))) == ["logs.csv", "logs-2.csv"]
+
     def test_a_deleted_log_begins_anew(self, log, flag_dir):
         """A log that was deleted is begun again; numbers go on."""
         flag_image(log, 0)
