@@ -3,50 +3,43 @@
 from __future__ import annotations
 
 import io
+import runpy
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import gradio as gr
+import gradio.flagging
 import numpy as np
 import pytest
 from browser import flagged, pictures, submit
-from live import running
 from PIL import Image
+
+from gradio_flagplus import FlagLogger
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 DEMOS = Path(__file__).parent.parent / "demos"
 
-WITH_REASONS = """
-import gradio as gr
-from gradio_flagplus import FlagLogger
-
-def calculator(num1, operation, num2):
-    return {"add": num1 + num2, "subtract": num1 - num2}[operation]
-
-gr.Interface(
-    calculator,
-    ["number", gr.Radio(["add", "subtract"]), "number"],
-    gr.Number(label="Output"),
-    flagging_dir="flagged",
-    flagging_options=["wrong", "off by one"],
-    flagging_callback=FlagLogger(),
-).launch()
-"""
+Visit = Callable[[gr.Blocks], None]
 
 
 @pytest.fixture
-def visit(page: Page, tmp_path: Path) -> Iterator[Callable[[Path], None]]:
-    """Start a script in an empty directory and open its page."""
-    with ExitStack() as stack:
+def visit(page: Page, serve: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Visit]:
+    """Launch an app and open its page; leaves a screenshot of the end."""
+    monkeypatch.setattr(gradio.flagging, "time", time)  # somebody looks here: "Saving..." must be seen
+    yield lambda app: page.goto(serve(app)) and None
+    page.screenshot(path=tmp_path / "page.png")
+    page.close()  # before the server, which waits for its pages
 
-        def start(script: Path) -> None:
-            page.goto(stack.enter_context(running(script, tmp_path)))
 
-        yield start
-        page.screenshot(path=tmp_path / "page.png")
+@pytest.fixture
+def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], gr.Blocks]:
+    """The app of a demo, made in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+    return lambda name: runpy.run_path(str(DEMOS / f"{name}.py"))["demo"]
 
 
 def log(tmp_path: Path) -> str:
@@ -61,10 +54,17 @@ def calculate(page: Page, num1: str, operation: str, num2: str, shown: str) -> N
     page.wait_for_function("shown => document.querySelectorAll('input[type=number]')[2].value === shown", arg=shown)
 
 
-def test_flag_as_wrong_in_a_browser(page: Page, visit: Callable[[Path], None], tmp_path: Path) -> None:
+def test_flag_as_wrong_in_a_browser(page: Page, visit: Visit, tmp_path: Path) -> None:
     """Submit and "Flag as wrong" in a browser leave the row that the page shows, with its reason."""
-    (tmp_path / "app.py").write_text(WITH_REASONS)
-    visit(tmp_path / "app.py")
+    app = gr.Interface(
+        lambda num1, operation, num2: {"add": num1 + num2, "subtract": num1 - num2}[operation],
+        ["number", gr.Radio(["add", "subtract"]), "number"],
+        gr.Number(label="Output"),
+        flagging_dir=str(tmp_path / "flagged"),
+        flagging_options=["wrong", "off by one"],
+        flagging_callback=FlagLogger(),
+    )
+    visit(app)
 
     calculate(page, "5", "add", "7", shown="12")
     flagged(page, "Flag as wrong")
@@ -72,9 +72,11 @@ def test_flag_as_wrong_in_a_browser(page: Page, visit: Callable[[Path], None], t
     assert log(tmp_path) == "num1,operation,num2,Output,flag\r\n5,add,7,12,wrong\r\n"
 
 
-def test_the_calculator_demo_in_a_browser(page: Page, visit: Callable[[Path], None], tmp_path: Path) -> None:
+def test_the_calculator_demo_in_a_browser(
+    page: Page, visit: Visit, demo: Callable[[str], gr.Blocks], tmp_path: Path
+) -> None:
     """The guide's calculator, pressed by hand, leaves the guide's log."""
-    visit(DEMOS / "calculator.py")
+    visit(demo("calculator"))
 
     calculate(page, "5", "add", "7", shown="12")
     flagged(page)
@@ -85,10 +87,10 @@ def test_the_calculator_demo_in_a_browser(page: Page, visit: Callable[[Path], No
 
 
 def test_the_sepia_demo_in_a_browser(
-    page: Page, visit: Callable[[Path], None], tmp_path: Path, picture: Path
+    page: Page, visit: Visit, demo: Callable[[str], gr.Blocks], tmp_path: Path, picture: Path
 ) -> None:
     """A picture dropped on the page is kept byte for byte, and what the page shows as a PNG with the same pixels."""
-    visit(DEMOS / "sepia.py")
+    visit(demo("sepia"))
 
     page.locator("input[type=file]").first.set_input_files(picture)
     pictures(page, 1)

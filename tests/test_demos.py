@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,6 @@ Start = Callable[..., Tab]
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """`python demos/<name>.py` in an empty directory, open in a tab."""
-    from contextlib import ExitStack
-
     with ExitStack() as stack:
 
         def begin(name: str, auth: tuple[str, str] | None = None) -> Tab:
@@ -56,14 +55,14 @@ def test_calculator(start: Start, tmp_path: Path) -> None:
 def test_sepia(start: Start, tmp_path: Path, picture: Path) -> None:
     """The sepia filter leaves what its comment shows."""
     tab = start("sepia")
-    for _ in range(2):
-        tab.fill(im=tab.upload(picture))
-        tab.press("Submit")
-        tab.press("Flag")
+    tab.fill(im=tab.upload(picture))
+
+    tab.press("Submit")
+    tab.press("Flag")
 
     assert log(tmp_path) == promised("sepia")
     assert (tmp_path / "flagged/im/0.png").read_bytes() == picture.read_bytes()
-    assert (tmp_path / "flagged/Output/1.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "flagged/Output/0.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_reasons(start: Start, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_the_recipe_keeps_values_and_files(open_app: Open, flag_dir: Path, pictu
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        pytest.param({"flag_dir": None}, "call setup", id="setup forgotten"),
+        pytest.param({"flag_dir": None}, "was not set up", id="setup forgotten"),
         pytest.param({"preprocess": True}, "preprocess=False", id="preprocess=False forgotten"),
         pytest.param({"forgotten": 1}, "2 values were flagged for 3 components", id="a value forgotten"),
     ],
@@ -77,9 +77,10 @@ def test_several_reasons_and_a_comment_go_with_one_flag(open_app: Open, flag_dir
         text = gr.Textbox("hi", label="text")
         why = gr.CheckboxGroup(["wrong", "rude"], label="why")
         note = gr.Textbox(label="note")
+        kept = gr.Number(label="kept")
         logger.setup([text], flag_dir)
         gr.Button("Keep").click(
-            lambda t, w, n: logger.flag([t], flag_option=w, comment=n), [text, why, note], None, preprocess=False
+            lambda t, w, n: logger.flag([t], flag_option=w, comment=n), [text, why, note], kept, preprocess=False
         )
     tab = open_app(blocks)
     tab.fill(why=["wrong", "rude"], note="no greeting, please")
