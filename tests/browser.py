@@ -46,7 +46,8 @@ def page(playwright: Playwright, tmp_path: Path) -> Iterator[Page]:
     """A page of a fresh browser with a profile of its own, which reaches this machine and nothing else."""
     path = executable(playwright)
     if path is None:
-        pytest.skip("no Chromium or Chrome on the path: install one, or `playwright install chromium`")
+        missing = "no Chromium or Chrome on the path: install one, or `playwright install chromium`"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
     with playwright.chromium.launch_persistent_context(
         tmp_path / "profile", executable_path=path, args=_FLAGS, viewport={"width": 1100, "height": 900}
     ) as browser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import runpy
 import time
 from collections.abc import Callable, Iterator
@@ -16,12 +17,11 @@ import pytest
 from browser import flagged, pictures, submit
 from PIL import Image
 
-from gradio_flagplus import FlagLogger
-
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 DEMOS = Path(__file__).parent.parent / "demos"
+README = Path(__file__).parent.parent / "README.md"
 
 Visit = Callable[[gr.Blocks], None]
 
@@ -54,22 +54,27 @@ def calculate(page: Page, num1: str, operation: str, num2: str, shown: str) -> N
     page.wait_for_function("shown => document.querySelectorAll('input[type=number]')[2].value === shown", arg=shown)
 
 
-def test_flag_as_wrong_in_a_browser(page: Page, visit: Visit, tmp_path: Path) -> None:
-    """Submit and "Flag as wrong" in a browser leave the row that the page shows, with its reason."""
-    app = gr.Interface(
-        lambda num1, operation, num2: {"add": num1 + num2, "subtract": num1 - num2}[operation],
-        ["number", gr.Radio(["add", "subtract"]), "number"],
-        gr.Number(label="Output"),
-        flagging_dir=str(tmp_path / "flagged"),
-        flagging_options=["wrong", "off by one"],
-        flagging_callback=FlagLogger(),
-    )
-    visit(app)
+@pytest.fixture
+def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> gr.Blocks:
+    """The app of README's example, made in an empty directory; launched by the test instead."""
+    [code] = re.findall("```python\n(import gradio.*?)```", README.read_text(), re.DOTALL)[:1]
+    made: list[gr.Blocks] = []
+    with monkeypatch.context() as patch:
+        patch.chdir(tmp_path)
+        patch.setattr(gr.Interface, "launch", lambda app: made.append(app))
+        exec(compile(code, str(README), "exec"), {})
+    return made[0]
+
+
+def test_the_readmes_example_in_a_browser(page: Page, visit: Visit, example: gr.Blocks, tmp_path: Path) -> None:
+    """Submit and "Flag as wrong" leave the log that README shows below its example, reason included."""
+    [promised] = re.findall("```\n(num1,.*?)```", README.read_text(), re.DOTALL)
+    visit(example)
 
     calculate(page, "5", "add", "7", shown="12")
     flagged(page, "Flag as wrong")
 
-    assert log(tmp_path) == "num1,operation,num2,Output,flag\r\n5,add,7,12,wrong\r\n"
+    assert log(tmp_path) == promised.replace("\n", "\r\n")
 
 
 def test_the_calculator_demo_in_a_browser(
