@@ -44,9 +44,27 @@ class GroupCommit(Generic[T]):
             self._queue.append(seat)
             leads, self._led = not self._led, True
         if not leads:
-            seat.turn.acquire()
+            try:
+                seat.turn.acquire()
+            except BaseException:
+                self._leave(seat)
+                raise
         if not seat.done:
             self._lead()
+
+    def _leave(self, seat: _Seat[T]) -> None:
+        """Give up a place in the queue on an interrupt, and the lead if it was just handed over."""
+        with self._mutex:
+            if seat in self._queue:
+                self._queue.remove(seat)
+                if not seat.turn.locked():
+                    self._hand_on()
+
+    def _hand_on(self) -> None:
+        if self._queue:
+            self._queue[0].turn.release()
+        else:
+            self._led = False
 
     def _lead(self) -> None:
         with self._mutex:
@@ -55,10 +73,7 @@ class GroupCommit(Generic[T]):
             self._commit([seat.item for seat in batch])
         finally:
             with self._mutex:
-                if self._queue:
-                    self._queue[0].turn.release()
-                else:
-                    self._led = False
+                self._hand_on()
             for seat in batch:
                 seat.done = True
                 if seat.turn.locked():

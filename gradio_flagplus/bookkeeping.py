@@ -13,11 +13,12 @@ import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from .columns import BOOKS, Column
-from .files import OPEN_FLAGS, read_at, sync, sync_folder
+from .files import OPEN_FLAGS, read_at, sync, sync_folder, write_at
 
 FORMAT = 1
 TAIL = 4096
@@ -69,8 +70,7 @@ class LogNames:
         return self.first if place == 1 else f"{self._stem}-{place}{self._suffix}"
 
 
-@dataclass(frozen=True, slots=True)
-class LogNote:
+class LogNote(NamedTuple):
     """What was noted of one log: its committed bytes and rows, the number after its last row's, the tail's checksum."""
 
     size: int
@@ -79,12 +79,11 @@ class LogNote:
     tail: int
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """What was noted at the last commit: the next free number of the directory, and each log."""
 
     next: int
-    logs: Mapping[str, LogNote] = field(default_factory=dict)
+    logs: Mapping[str, LogNote] = MappingProxyType({})
 
     def line(self) -> bytes:
         """The state as its file keeps it: JSON, a checksum, a line end."""
@@ -125,8 +124,7 @@ class StateFile:
 
     def write(self, line: bytes) -> None:
         """Rewrite the line in place and without fsync: it is checked before it is believed. Call `read` first."""
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        os.write(self._descriptor, line)
+        write_at(self._descriptor, line, 0)
 
     def close(self) -> None:
         """Close the file; `read` opens it again."""

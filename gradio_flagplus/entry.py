@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from . import files, record
 from .cells import Cell, FileCell
@@ -13,17 +14,15 @@ from .columns import Column
 from .logfile import LogFile
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One flag on its way in: a cell for each component column, and the meta columns that it needs."""
 
     components: tuple[Column, ...]
     cells: Sequence[Cell]
-    meta: Mapping[Column, str] = field(default_factory=dict)
+    meta: Mapping[Column, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """Where a flag went: its number, the flags in the directory now, and what stands in which log and row."""
 
     number: int
@@ -34,8 +33,7 @@ class Receipt:
     texts: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A flag that has its number: its record's bytes, and the text of its cells."""
 
     ticket: Ticket

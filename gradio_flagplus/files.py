@@ -47,16 +47,29 @@ def sync(descriptor: int) -> None:
 
 def read_at(descriptor: int, size: int, offset: int) -> bytes:
     """Up to `size` bytes from `offset`; fewer only at the end of the file."""
-    if not hasattr(os, "pread"):
-        os.lseek(descriptor, offset, os.SEEK_SET)
-    data = b""
-    while len(data) < size:
-        rest = size - len(data)
-        more = os.pread(descriptor, rest, offset + len(data)) if hasattr(os, "pread") else os.read(descriptor, rest)
-        if not more:
-            break
-        data = data + more if data else more
+    data = _read(descriptor, size, offset)
+    while 0 < len(data) < size and (more := _read(descriptor, size - len(data), offset + len(data))):
+        data += more
     return data
+
+
+if hasattr(os, "pread"):
+    _read, _write = os.pread, os.pwrite
+else:  # Windows
+
+    def _read(descriptor: int, size: int, offset: int) -> bytes:
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        return os.read(descriptor, size)
+
+    def _write(descriptor: int, data: bytes, offset: int) -> int:
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        return os.write(descriptor, data)
+
+
+def write_at(descriptor: int, data: bytes, offset: int) -> None:
+    """Write a few bytes in place. Raises `OSError` if not all of them could be written."""
+    if _write(descriptor, data, offset) < len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def sync_folder(folder: Path) -> None:
@@ -112,8 +125,6 @@ class Staging:
 
     def __init__(self, folder: Path, *, fsync: bool = True) -> None:
         self._folder, self._fsync = folder, fsync
-        # Whose it is can be read off the name, so that `check` can tell a dead process's from a living one's.
-        self._owner = f"{_HOST}-{os.getpid()}"
         self._paths: list[Path] = []
 
     def __enter__(self) -> Staging:
@@ -132,7 +143,8 @@ class Staging:
 
     def fresh(self, extension: str = "") -> Path:
         """A path in staging that nothing has yet, for a caller who writes the file itself and then calls `keep`."""
-        path = self._folder / f"{self._owner}-{next(_turn)}-{uuid4().hex[:8]}{extension}"
+        # Whose it is can be read off the name, so that `check` can tell a dead process's from a living one's.
+        path = self._folder / f"{_HOST}-{os.getpid()}-{next(_turn)}-{uuid4().hex[:8]}{extension}"
         if not os.path.isdir(self._folder):
             with _reported(self._folder):
                 make_folder(self._folder, fsync=self._fsync)

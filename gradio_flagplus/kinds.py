@@ -87,6 +87,11 @@ class Traits:
     hook: bool
     """It brings its own `flag()`."""
 
+    @property
+    def carries(self) -> bool:
+        """Text in its values may be more than text."""
+        return self.file or self.hook or self.media
+
 
 _known: WeakKeyDictionary[Component, Traits] = WeakKeyDictionary()
 _DATA = tuple(getattr(gr, name) for name in ("State", "JSON", "BrowserState") if hasattr(gr, name))

@@ -78,6 +78,7 @@ class CsvLog:
         self._group = GroupCommit(self._commit)
         self._lock = WriterLock(self._books.lock, self._lock_timeout, fsync=self._fsync)
         self._logs: dict[str, LogFile] = {}
+        self._ours: set[str] = set()
         self._schema: dict[str, tuple[Column, ...]] = {}
         self._schema_seen: tuple[int, ...] | None = None
         self._state_file = StateFile(self._books.state)
@@ -216,8 +217,9 @@ class CsvLog:
         self._schema = bookkeeping.read_schema(self._books)
         for log in self._logs.values():
             log.close()
-        self._logs = {}
-        for name in self._log_files():
+        names = self._log_files()
+        self._logs, self._ours = {}, {name for name in names if self._names.place(name)}
+        for name in names:
             log = LogFile(self.directory / name, self._schema.get(name, ()), state.logs.get(name))
             log.open()
             self._logs[name] = log
@@ -261,7 +263,7 @@ class CsvLog:
 
     def _target(self, components: tuple[Column, ...], needed: Mapping[Column, bytes]) -> LogFile:
         """The newest log that the row fits; if there is none, one that is empty, or of which no file is there yet."""
-        ours = [log for log in self._logs.values() if self._names.place(log.name)]
+        ours = [log for log in self._logs.values() if log.name in self._ours]
         for log in ours:
             if not log.columns and log.header:  # the bookkeeping is gone, or the header was edited
                 log.columns = recognise(log.header, components, needed) or ()
@@ -270,8 +272,9 @@ class CsvLog:
                 return log
         blank = next((log for log in reversed(ours) if not log.header and log.size <= 0), None)
         if blank is None:
-            place = max((self._names.place(log.name) or 0 for log in ours), default=0) + 1
-            blank = self._logs[self._names.name(place)] = LogFile(self.directory / self._names.name(place))
+            name = self._names.name(1 + max((self._names.place(log.name) or 0 for log in ours), default=0))
+            self._ours.add(name)
+            blank = self._logs[name] = LogFile(self.directory / name)
             blank.next = -1 if self._books.numbers.exists() else 0
         blank.plan(self._new_columns(ours, components, needed))
         return blank

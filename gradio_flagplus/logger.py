@@ -103,6 +103,7 @@ class FlagLogger(FlaggingCallback):
         self._columns: tuple[Column, ...] = ()
         self._places: list[int] = []
         self._bearers: list[bool] = []
+        self._texts: set[int] = set()
         self._meta: list[Column] = []
         self._sided = False
 
@@ -134,6 +135,7 @@ class FlagLogger(FlaggingCallback):
                 "Nothing was changed; give each Interface a FlagLogger() of its own."
             )
         self._components, self._places, self._bearers = components, places, bearers
+        self._texts = {place for place in places if not kinds.traits_of(components[place]).carries}
         self._columns, self._meta = named[: len(columns)], list(named[len(columns) :])
         if self._log is None:
             self._log = log
@@ -212,10 +214,10 @@ class FlagLogger(FlaggingCallback):
         self._check_reasons(reasons)
         if not self._sided:
             self._columns, self._sided = self._with_sides(), True
-        log, moment = self._log, datetime.now(timezone.utc)
+        log = self._log
         with log.staging() as staging:
             cells = self._cells(values, staging)
-            meta = self._meta_texts(reasons, username, comment, cells, moment)
+            meta = self._meta_texts(reasons, username, comment, cells)
             receipt = log.append(Entry(self._columns, cells, meta))
         self._tell(receipt)
         return receipt.total
@@ -245,28 +247,29 @@ class FlagLogger(FlaggingCallback):
                 raise UnknownReason(reason, self._reasons, "holds a '|', which stands between two reasons")
 
     def _cells(self, values: list[Any], staging: Staging) -> list[Cell]:
-        cells = []
+        cells: list[Cell] = []
         for place, column in zip(self._places, self._columns, strict=True):
             component, value = self._components[place], values[place]
-            if (
-                not isinstance(value, _PLAIN)
-                and _is_pythons(component, value)
-                and _event_preprocesses(self._components)
-            ):
-                raise WrongValues(
-                    f"{column.name!r} was flagged with a {type(value).__name__} that Gradio made of what the browser "
-                    "sent. Nothing was written. Add preprocess=False to the event that calls flag()."
-                )
-            tree = payload.convert(
-                component,
-                value,
-                staging=staging,
-                judge=self._judge,
-                decode_webp=self._decode_webp,
-                redact=partial(self._redacted, column.name) if self._redact else None,
-            )
-            cells.append(cell_of(tree, column.kind))
+            if type(value) is str and not self._redact and place in self._texts:
+                cells.append(text_cell(value, column.kind))  # by far the most frequent value
+            else:
+                cells.append(cell_of(self._tree(component, column, value, staging), column.kind))
         return cells
+
+    def _tree(self, component: Any, column: Column, value: Any, staging: Staging) -> object:
+        if not isinstance(value, _PLAIN) and _is_pythons(component, value) and _event_preprocesses(self._components):
+            raise WrongValues(
+                f"{column.name!r} was flagged with a {type(value).__name__} that Gradio made of what the browser "
+                "sent. Nothing was written. Add preprocess=False to the event that calls flag()."
+            )
+        return payload.convert(
+            component,
+            value,
+            staging=staging,
+            judge=self._judge,
+            decode_webp=self._decode_webp,
+            redact=partial(self._redacted, column.name) if self._redact else None,
+        )
 
     def _redacted(self, column: str, text: str) -> str:
         if self._redact is None or not text:
@@ -279,7 +282,7 @@ class FlagLogger(FlaggingCallback):
         return redacted
 
     def _meta_texts(
-        self, reasons: list[str], username: str | None, comment: str | None, cells: list[Cell], moment: datetime
+        self, reasons: list[str], username: str | None, comment: str | None, cells: list[Cell]
     ) -> dict[Column, str]:
         """The meta columns that this flag needs, and their texts."""
         given = {"reasons": reasons, "comment": comment, "username": username}
@@ -302,7 +305,7 @@ class FlagLogger(FlaggingCallback):
             elif role == "original name":
                 text = self._redacted(column.name, next(names))
             else:
-                text = str(uuid4()) if role == "id" else moment.isoformat(timespec="milliseconds")
+                text = str(uuid4()) if role == "id" else datetime.now(timezone.utc).isoformat(timespec="milliseconds")
             texts[column] = text
         return texts
 

@@ -390,6 +390,7 @@ def test_fsync_comes_in_the_order_that_makes_a_flag_durable(flag_dir, monkeypatc
     monkeypatch.setattr(os, "fsync", lambda fd: (happened.append(f"fsync {where(fd)}"), real_fsync(fd))[1])
     monkeypatch.setattr(os, "link", lambda a, b, **k: (happened.append(f"link {Path(b).name}"), real_link(a, b, **k))[1])
     monkeypatch.setattr(os, "write", lambda fd, b: (happened.append(f"write {where(fd)}"), real_write(fd, b))[1])
+    monkeypatch.setattr(files, "_write", lambda fd, b, at: (happened.append(f"write {where(fd)}"), os.pwrite(fd, b, at))[1])
     if not Path("/proc/self/fd").exists():
         pytest.skip("descriptors have no names here")
     log = CsvLog(flag_dir)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from logs import all_rows, assert_whole, flag_image, flag_text, orphans, pixels, published, rows, snapshot
 
-from gradio_flagplus import lock
+from gradio_flagplus import files, lock
 from gradio_flagplus.bookkeeping import Books
 from gradio_flagplus.errors import FlagplusError, LogNotWritable
 from gradio_flagplus.log import CsvLog
@@ -28,10 +28,10 @@ FLAGS = {"text": flag_text, "image": flag_image}
 CALLS = [
     (os, name)
     for name in (
-        "open", "write", "read", "pread", "lseek", "fsync", "stat", "lstat", "fstat", "mkdir", "link", "rename", "replace",
+        "open", "write", "read", "lseek", "fsync", "stat", "lstat", "fstat", "mkdir", "link", "rename", "replace",
         "unlink", "ftruncate", "scandir", "rmdir",
     )
-] + [(lock, "lock_descriptor"), (builtins, "open"), (io, "open")]  # fmt: skip
+] + [(files, "_read"), (files, "_write"), (lock, "lock_descriptor"), (builtins, "open"), (io, "open")]  # fmt: skip
 
 
 @contextmanager
