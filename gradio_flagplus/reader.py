@@ -71,9 +71,10 @@ class FlagLog:
             logs, numbers = open_logs(stack, self.directory, self._log_name, self._books), read_numbers(self._books)
             streams = [self._ordered(log, place, numbers) for place, log in enumerate(logs)]
             merged = (flag for _, _, flag in heapq.merge(*streams))
-            for flag in self._flags(logs[0], numbers) if len(logs) == 1 else merged:
-                if all(wanted(flag) for wanted in self._filters):
-                    yield flag
+            found = self._flags(logs[0], numbers) if len(logs) == 1 else merged
+            if self._filters:
+                found = (flag for flag in found if all(wanted(flag) for wanted in self._filters))
+            yield from found
 
     def _ordered(self, log: OpenLog, place: int, numbers: Numbers) -> Iterator[tuple[int, int, Flag]]:
         """The flags of one log, each with what it is merged by: never less than the one before."""
