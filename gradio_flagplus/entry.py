@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from . import files, record
 from .cells import Cell, FileCell
@@ -67,16 +67,23 @@ class Ticket:
 
     def row(self, log: LogFile, number: int, row: int) -> Row:
         """This flag's record in `log`, under its number."""
-        fields, texts = self.fields, self.entry.cells
+        fields, texts = self.fields, cast("list[str]", self.entry.cells)
         if self.names_files:
-            fields, texts = fields.copy(), list(texts)
-            for place, (column, cell) in enumerate(zip(self.entry.components, self.entry.cells, strict=True)):
+            fields, texts = fields.copy(), self._texts(number)
+            for place, cell in enumerate(self.entry.cells):
                 if isinstance(cell, FileCell):
-                    texts[place] = cell.text(column.folder, number)
                     fields[place] = record.field(texts[place])
         metas = log.columns[len(fields) :]
         data = record.record([*fields, *(self.meta.get(column, b"") for column in metas)])
-        return Row(self, number, row, data, (*texts, *(self.entry.meta.get(column, "") for column in metas)))
+        told = (*texts, *(self.entry.meta.get(column, "") for column in metas))
+        return Row(self, number, row, data, told)
+
+    def _texts(self, number: int) -> list[str]:
+        """The texts of the component cells, once the flag has its number."""
+        return [
+            cell.text(column.folder, number) if isinstance(cell, FileCell) else cell
+            for column, cell in zip(self.entry.components, self.entry.cells, strict=True)
+        ]
 
     def withdraw(self) -> None:
         """Take the files back. What cannot be taken back is an orphan, which `check` finds."""

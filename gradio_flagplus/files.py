@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -53,17 +53,19 @@ def read_at(descriptor: int, size: int, offset: int) -> bytes:
     return data
 
 
-if hasattr(os, "pread"):
-    _read, _write = os.pread, os.pwrite
-else:  # Windows
+def _seek_and_read(descriptor: int, size: int, offset: int) -> bytes:
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    return os.read(descriptor, size)
 
-    def _read(descriptor: int, size: int, offset: int) -> bytes:
-        os.lseek(descriptor, offset, os.SEEK_SET)
-        return os.read(descriptor, size)
 
-    def _write(descriptor: int, data: bytes, offset: int) -> int:
-        os.lseek(descriptor, offset, os.SEEK_SET)
-        return os.write(descriptor, data)
+def _seek_and_write(descriptor: int, data: bytes, offset: int) -> int:
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    return os.write(descriptor, data)
+
+
+# Windows has neither of the two.
+_read: Callable[[int, int, int], bytes] = getattr(os, "pread", _seek_and_read)
+_write: Callable[[int, bytes, int], int] = getattr(os, "pwrite", _seek_and_write)
 
 
 def write_at(descriptor: int, data: bytes, offset: int) -> None:

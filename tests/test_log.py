@@ -339,7 +339,8 @@ class TestLimits:
         assert (receipt.total, again.total) == (2, 3)
         done = subprocess.run(
             [sys.executable, "-c", "import csv, sys; csv.field_size_limit(1 << 30);"
-             "print([len(r[0]) for r in csv.reader(open(sys.argv[1], newline='', encoding='utf-8'))])", flag_dir / "logs.csv"],
+             "print([len(r[0]) for r in csv.reader(open(sys.argv[1], newline='', encoding='utf-8'))])",
+             flag_dir / "logs.csv"],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert json.loads(done.stdout) == [6, len(text), 5, 5]
@@ -388,9 +389,13 @@ def test_fsync_comes_in_the_order_that_makes_a_flag_durable(flag_dir, monkeypatc
         return re.sub(r"staging/.*", "staged", name)
 
     monkeypatch.setattr(os, "fsync", lambda fd: (happened.append(f"fsync {where(fd)}"), real_fsync(fd))[1])
-    monkeypatch.setattr(os, "link", lambda a, b, **k: (happened.append(f"link {Path(b).name}"), real_link(a, b, **k))[1])
+    monkeypatch.setattr(
+        os, "link", lambda a, b, **k: (happened.append(f"link {Path(b).name}"), real_link(a, b, **k))[1]
+    )
     monkeypatch.setattr(os, "write", lambda fd, b: (happened.append(f"write {where(fd)}"), real_write(fd, b))[1])
-    monkeypatch.setattr(files, "_write", lambda fd, b, at: (happened.append(f"write {where(fd)}"), os.pwrite(fd, b, at))[1])
+    monkeypatch.setattr(
+        files, "_write", lambda fd, b, at: (happened.append(f"write {where(fd)}"), os.pwrite(fd, b, at))[1]
+    )
     if not Path("/proc/self/fd").exists():
         pytest.skip("descriptors have no names here")
     log = CsvLog(flag_dir)
@@ -437,11 +442,11 @@ def test_a_poor_file_system_is_made_do_with(flag_dir, monkeypatch, missing):
     elif missing == "lock":
         monkeypatch.setattr(lock, "lock_descriptor", unsupported)
     elif missing == "append":
-        monkeypatch.setattr(
-            os, "open", lambda p, f, *a: unsupported() if f & os.O_APPEND else real_open(p, f, *a)
-        )
+        monkeypatch.setattr(os, "open", lambda p, f, *a: unsupported() if f & os.O_APPEND else real_open(p, f, *a))
     elif missing == "folder fsync":
-        monkeypatch.setattr(os, "fsync", lambda fd: unsupported() if os.path.isdir(f"/proc/self/fd/{fd}") else real_fsync(fd))
+        monkeypatch.setattr(
+            os, "fsync", lambda fd: unsupported() if os.path.isdir(f"/proc/self/fd/{fd}") else real_fsync(fd)
+        )
     else:
         monkeypatch.setattr(os, "fsync", unsupported)
     log = CsvLog(flag_dir)

@@ -119,7 +119,7 @@ class TestReasons:
             {"reasons": [""]},
             {"reason_columns": "many", "reasons": ["a"]},
             {"exclude": "prompt"},
-            {"allowed_paths": "/tmp"},  # noqa: S108
+            {"allowed_paths": "/tmp"},
             {"log_name": "../logs.csv"},
         ],
         ids=str,
@@ -135,7 +135,9 @@ class TestMeta:
 
     def test_all_of_them_stand_in_the_formats_order(self, make, flag_dir):
         """Reasons, comment, username, extras, id, timestamp: in this order, behind the components."""
-        logger = make(timestamp=True, row_id=True, extra_columns={"model": "v2", "lr": 0.1}, comment=True, reasons=["x"])
+        logger = make(
+            timestamp=True, row_id=True, extra_columns={"model": "v2", "lr": 0.1}, comment=True, reasons=["x"]
+        )
         logger.flag(["a", 1], "x", "ada", "see there")
 
         header, row = text(flag_dir)
@@ -238,7 +240,7 @@ class TestPrivacy:
 
     def test_an_excluded_label_that_nobody_has_is_refused(self, flag_dir):
         """A typo in `exclude` must not store what was meant to stay out: it is refused at start-up."""
-        with pytest.raises(ValueError, match="'pasword'.*'password'"):
+        with pytest.raises(ValueError, match=r"'pasword'.*'password'"):
             FlagLogger(exclude=["pasword"]).setup([gr.Textbox(label="password")], flag_dir)
 
 
@@ -254,7 +256,9 @@ class TestMistakes:
     @pytest.mark.parametrize("values", [[], ["a"], ["a", 1, 2], ["a", 1, "b", 1]], ids=len)
     def test_the_wrong_number_of_values(self, make, flag_dir, values):
         """Too few or too many values are counted in the error, and nothing is written."""
-        with pytest.raises(WrongValues, match=rf"{len(values)} values were flagged for 2 components \[prompt, answer\]"):
+        with pytest.raises(
+            WrongValues, match=rf"{len(values)} values were flagged for 2 components \[prompt, answer\]"
+        ):
             make().flag(values)
         assert not (flag_dir / "logs.csv").exists()
 

@@ -14,7 +14,12 @@ import gradio_flagplus
 
 PACKAGE = Path(gradio_flagplus.__file__).parent
 ORDER = re.findall(r"`(\w+)`", re.search(r"\n- (.*)\n\n", gradio_flagplus.__doc__ or "", re.DOTALL)[1])
-NEED_GRADIO = {"kinds", "images", "sources", "payload", "logger", "toasts", "panel", "showing", "review_parts", "desk", "review"}  # fmt: skip
+NEED_GRADIO = {"kinds", "images", "sources", "payload", "logger", "toasts", "panel"} | {
+    "showing",
+    "review_parts",
+    "desk",
+    "review",
+}
 
 
 def imports(module: str) -> set[str]:

@@ -35,7 +35,7 @@ def main(directory: str, first: str, count: str, threads: str, kind: str) -> Non
                 return
             try:
                 (flag_image if kind == "image" or (kind == "mixed" and number % 2) else flag_text)(log, number)
-            except BaseException as error:  # noqa: BLE001  told at the end
+            except BaseException as error:  # told at the end
                 failures.append(error)
                 return
             sys.stdout.write(f"{number}\n")

@@ -37,13 +37,16 @@ def text_components() -> list[gr.Textbox]:
     return [gr.Textbox(label=label) for label in ("prompt", "answer", "note")]
 
 
-def flag_logger(directory: Path, components: list[gr.components.Component] | None = None, **options: bool) -> FlagLogger:
+Components = list[gr.components.Component]
+
+
+def flag_logger(directory: Path, components: Components | None = None, **options: bool) -> FlagLogger:
     logger = FlagLogger(**options)
     logger.setup(components or text_components(), directory)
     return logger
 
 
-def csv_logger(directory: Path, components: list[gr.components.Component] | None = None) -> gr.CSVLogger:
+def csv_logger(directory: Path, components: Components | None = None) -> gr.CSVLogger:
     logger = gr.CSVLogger() if GENERATION < 5 else gr.CSVLogger(verbose=False)
     logger.setup(components or text_components(), directory)
     return logger
@@ -75,8 +78,7 @@ def filled(rows: int) -> Path:
     flag_logger(directory, fsync=False).flag(VALUES)
     line = (",".join(VALUES) + "\r\n").encode()
     with open(directory / "logs.csv", "ab") as file:
-        for _ in range(rows // 10_000):
-            file.write(line * 10_000)
+        file.writelines(line * 10_000 for _ in range(rows // 10_000))
     for path in (directory / ".flagplus").iterdir():
         path.unlink()
     return directory
@@ -116,13 +118,11 @@ def million_rows(rows: int) -> None:
     (name,) = gradios.glob("*.csv")
     with open(name, "ab") as file:
         line = (",".join([*VALUES, "2026-01-01 00:00:00.000000"]) + "\r\n").encode()
-        for _ in range(rows // 10_000):
-            file.write(line * 10_000)
+        file.writelines(line * 10_000 for _ in range(rows // 10_000))
     their_times = [seconds(lambda: theirs.flag(VALUES)) for _ in range(3)]
     our_times = [seconds(lambda: large.flag(VALUES)) for _ in range(200)]
-    report(
-        f"CSVLogger / ours (durable) at {rows:,} rows", statistics.median(their_times) / statistics.median(our_times), ">= 5000"
-    )
+    ratio = statistics.median(their_times) / statistics.median(our_times)
+    report(f"CSVLogger / ours (durable) at {rows:,} rows", ratio, ">= 5000")
 
 
 def bare_calls() -> None:
@@ -139,13 +139,18 @@ def bare_calls() -> None:
     report("durable text flag / bare os.write + os.fsync", paired(lambda: logger.flag(VALUES), bare, 600), "<= 1.5")
 
 
+def ratios_of(ours: FlagLogger, theirs: gr.CSVLogger, values: list[object], pairs: int) -> list[float]:
+    """What a flag costs with ours, as a part of what it costs with theirs, the two in turn."""
+    return [seconds(lambda: ours.flag(values)) / seconds(lambda: theirs.flag(values)) for _ in range(pairs)]
+
+
 def without_fsync() -> None:
     """Flags without fsync against CSVLogger, both at an empty log."""
     ratios = []
     for _ in range(40):
         ours, theirs = flag_logger(fresh(), fsync=False), csv_logger(fresh())
         ours.flag(VALUES), theirs.flag(VALUES)
-        ratios += [seconds(lambda: ours.flag(VALUES)) / seconds(lambda: theirs.flag(VALUES)) for _ in range(10)]
+        ratios += ratios_of(ours, theirs, VALUES, 10)
     report("fsync=False, text / CSVLogger, empty log", statistics.median(ratios), "<= 1.0")
 
     cache = Path(os.environ["GRADIO_TEMP_DIR"]) / "upload"
@@ -160,7 +165,7 @@ def without_fsync() -> None:
         components = [gr.Image(label="im"), gr.Image(label="Output")]
         ours, theirs = flag_logger(fresh(), components, fsync=False), csv_logger(fresh(), components)
         ours.flag(payload), theirs.flag(payload)
-        ratios += [seconds(lambda: ours.flag(payload)) / seconds(lambda: theirs.flag(payload)) for _ in range(8)]
+        ratios += ratios_of(ours, theirs, payload, 8)
     size = (cache / "a.png").stat().st_size / 1e6
     report(f"fsync=False, two {size:.1f} MB PNGs / CSVLogger, empty log", statistics.median(ratios), "<= 1.0")
 
@@ -171,9 +176,7 @@ def many_threads() -> None:
     def rate(threads: int, each: int) -> float:
         logger = flag_logger(fresh())
         logger.flag(VALUES)
-        workers = [
-            threading.Thread(target=lambda: [logger.flag(VALUES) for _ in range(each)]) for _ in range(threads)
-        ]
+        workers = [threading.Thread(target=lambda: [logger.flag(VALUES) for _ in range(each)]) for _ in range(threads)]
         began = time.perf_counter()
         for worker in workers:
             worker.start()
