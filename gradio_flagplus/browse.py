@@ -88,7 +88,7 @@ class Catalogue:
             given = [not set(wanted.reasons).isdisjoint(reasons) for reasons in snapshot.reasons.values]
             mask &= np.array(given)[table["reasons"]]
         if wanted.username:
-            mask &= table["user"] == snapshot.users.of(wanted.username)
+            mask &= table["user"] == snapshot.users.get(wanted.username)
         if wanted.since is not None:
             mask &= table["when"] >= int(wanted.since.timestamp() * 1000)
         if wanted.until is not None:

@@ -238,7 +238,7 @@ class Desk:
             self._status(snapshot, len(found)) if snapshot else "",
             gr.update(value="Look for new flags", variant="secondary"),
             gr.update(choices=choices, value=chosen, visible=bool(flags)),
-            gr.update(value=nothing, visible=not flags),
+            gr.update(value="" if flags else nothing, visible=not flags),
             gr.update(visible=last > 0),
             gr.update(interactive=view.page > 0),
             f"<p class='flagplus-pager'>Page {view.page + 1:,} of {last + 1:,}</p>",

@@ -31,19 +31,15 @@ class Stretch:
     starts: Offsets
     ends: Offsets
 
-    def cells(self, width: int, wanted: Sequence[int]) -> Iterator[tuple[bytes, ...]]:
-        """For each record the bytes of these columns' cells, as they stand in the file; nothing for a missing cell."""
+    def columns(self, width: int, wanted: Sequence[int]) -> list[list[bytes]]:
+        """For each of these columns its cells, as they stand in the file; nothing for a missing cell."""
         commas = self._commas()
         first = np.searchsorted(commas, self.starts)
         found = np.searchsorted(commas, self.ends) - first
         if not (found == width - 1).all():
-            yield from self._ragged_cells(wanted)
-            return
-        spans = [self._span(commas, first, width, column) for column in wanted]
-        cuts = [zip(a.tolist(), b.tolist(), strict=True) for a, b in spans]
-        data = self.data
-        for row in zip(*cuts, strict=True):
-            yield tuple(data[a:b] for a, b in row)
+            return self._ragged_columns(wanted)
+        data, spans = self.data, (self._span(commas, first, width, column) for column in wanted)
+        return [[data[a:b] for a, b in zip(start.tolist(), end.tolist(), strict=True)] for start, end in spans]
 
     def _commas(self) -> Offsets:
         """The commas that stand between two cells: those with an even number of quotes before them."""
@@ -59,11 +55,11 @@ class Stretch:
         returns = bytes_[np.maximum(self.ends - 2, 0)] == 0x0D
         return start, np.maximum(self.ends - 1 - returns, start)
 
-    def _ragged_cells(self, wanted: Sequence[int]) -> Iterator[tuple[bytes, ...]]:
+    def _ragged_columns(self, wanted: Sequence[int]) -> list[list[bytes]]:
         """The slow way, for a log in which somebody left rows of another width."""
-        for start, end in zip(self.starts.tolist(), self.ends.tolist(), strict=True):
-            cells = record.decode(self.data[start:end])
-            yield tuple(record.field(cells[column]) if column < len(cells) else b"" for column in wanted)
+        spans = zip(self.starts.tolist(), self.ends.tolist(), strict=True)
+        rows = [record.decode(self.data[start:end]) for start, end in spans]
+        return [[record.field(cells[column]) if column < len(cells) else b"" for cells in rows] for column in wanted]
 
 
 def text_of(cell: bytes) -> str:

@@ -5,7 +5,7 @@ It grows with the logs and reads each byte of them once. Nothing here takes a lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -34,7 +34,6 @@ class Codes:
     def __init__(self, empty: Any) -> None:
         self.values: list[Any] = [empty]
         self._codes: dict[Any, int] = {empty: 0}
-        self._cells: dict[Hashable, int] = {}
 
     def of(self, value: Any) -> int:
         """The number of this value; a new one if it was never seen."""
@@ -43,10 +42,19 @@ class Codes:
             self.values.append(value)
         return code
 
-    def of_cells(self, cells: Hashable, value: Callable[[], Any]) -> int:
-        """The number of the value that these cells stand for; `value` is asked once for each."""
-        if (code := self._cells.get(cells)) is None:
-            code = self._cells[cells] = self.of(value())
+    def get(self, value: Any) -> int:
+        """The number of this value, or -1."""
+        return self._codes.get(value, -1)
+
+
+class _CellCodes(dict[Any, int]):
+    """The numbers of the values that cells stand for; each cell is read once."""
+
+    def __init__(self, codes: Codes, value: Callable[[Any], Any]) -> None:
+        self._of, self._value = codes.of, value
+
+    def __missing__(self, cells: Any) -> int:
+        code = self[cells] = self._of(self._value(cells))
         return code
 
 
@@ -62,7 +70,22 @@ class _Log:
         self.user, self.when = layout.place("username"), layout.place("timestamp")
         claims = {claim.needle for claim in layout.claims}
         self.named = [i for i, column in enumerate(layout) if f"{column.folder}/".encode() in claims]
+        self._codes: dict[str, _CellCodes] = {}
         self.wanted = [*self.reasons, *(i for i in (self.user, self.when) if i is not None), *self.named]
+
+    def reason_codes(self, codes: Codes) -> _CellCodes:
+        """For the cells of the reasons' columns the number of what they say together."""
+        return self._codes.setdefault("reasons", _CellCodes(codes, self._said))
+
+    def user_codes(self, codes: Codes) -> _CellCodes:
+        """For a cell of the user's column the number of the user."""
+        return self._codes.setdefault("user", _CellCodes(codes, text_of))
+
+    def _said(self, cells: Sequence[bytes]) -> tuple[str, ...]:
+        texts = [""] * len(self.layout)
+        for column, cell in zip(self.reasons, cells, strict=True):
+            texts[column] = text_of(cell)
+        return self.layout.reasons(texts)
 
 
 @dataclass(frozen=True)
@@ -197,56 +220,45 @@ class Index:
         rows["log"], rows["when"] = list(self._logs).index(log.path.name), NEVER
         noted = numbers_of(numbers, log.path.name, log.rows, log.rows + len(rows))
         body = Stretch(stretch.place, stretch.data, starts, ends)
-        cells = list(body.cells(len(log.layout), log.wanted))
-        self._describe(log, rows, cells)
-        rows["number"] = self._numbers(log, noted, cells, certain=certain)
+        columns = dict(zip(log.wanted, body.columns(len(log.layout), log.wanted), strict=True))
+        self._describe(log, rows, columns)
+        rows["number"] = self._numbers(log, noted, columns, certain=certain)
         log.rows += len(rows)
         return rows
 
-    def _describe(self, log: _Log, rows: Array, cells: list[tuple[bytes, ...]]) -> None:
+    def _describe(self, log: _Log, rows: Array, columns: dict[int, list[bytes]]) -> None:
         """Fill in the reasons, the user and the time."""
-        place = len(log.reasons)
-        if place:
-            of, said = self._reasons.of_cells, log.layout.reasons
-            width = len(log.layout)
-
-            def reasons(row: tuple[bytes, ...]) -> tuple[str, ...]:
-                texts = [""] * width
-                for column, cell in zip(log.reasons, row, strict=True):
-                    texts[column] = text_of(cell)
-                return said(texts)
-
-            keys = [row[:place] for row in cells]
-            rows["reasons"] = [of((log.path.name, key), lambda key=key: reasons(key)) for key in keys]  # type: ignore[misc]
+        if log.reasons:
+            given = zip(*(columns[column] for column in log.reasons), strict=True)
+            rows["reasons"] = [*map(log.reason_codes(self._reasons).__getitem__, given)]
         if log.user is not None:
-            users = self._users.of_cells
-            rows["user"] = [users(row[place], lambda cell=row[place]: text_of(cell)) for row in cells]  # type: ignore[misc]
-            place += 1
+            rows["user"] = [*map(log.user_codes(self._users).__getitem__, columns[log.user])]
         if log.when is not None:
-            rows["when"] = [_milliseconds(row[place]) for row in cells]
+            rows["when"] = milliseconds(columns[log.when])
 
-    def _numbers(self, log: _Log, noted: Array, cells: list[tuple[bytes, ...]], *, certain: bool) -> Array:
+    def _numbers(self, log: _Log, noted: Array, columns: dict[int, list[bytes]], *, certain: bool) -> Array:
         """The numbers of these rows as the reader tells them: those noted, unless the rows' files bear others."""
         if not log.named and not log.shift:
             return noted
-        numbers, named = noted.tolist(), list(enumerate(log.named, len(log.wanted) - len(log.named)))
-        prefixes = [(place, f"{log.layout[column].folder}/".encode()) for place, column in named]
-        texts = [""] * len(log.layout)
-        for i, row in enumerate(cells):
-            if (log.rows or i) and numbers[i] + log.shift != log.following:
+        numbers, named = noted.tolist(), [(f"{log.layout[i].folder}/".encode(), columns[i]) for i in log.named]
+        for place, number in enumerate(numbers):
+            if (log.rows or place) and number + log.shift != log.following:
                 log.shift = 0  # the bookkeeping says anew which number this row has
-            number = numbers[i] = numbers[i] + log.shift
-            log.following = number + 1
-            digits = b"%d" % number
-            if all(prefix not in row[place] or _bears(row[place], prefix, digits) for place, prefix in prefixes):
-                continue
-            for place, column in named:
-                texts[column] = text_of(row[place])
-            for claim in log.layout.claims:
-                if (found := claim.number(texts, number, str(self.directory), certain=certain)) != number:
-                    log.shift, numbers[i], log.following = log.shift + found - number, found, found + 1
-                    break
+            number += log.shift
+            if not all(_bears(cells[place], folder, number) for folder, cells in named):
+                texts = [""] * len(log.layout)
+                for i in log.named:
+                    texts[i] = text_of(columns[i][place])
+                number = self._claimed(log, texts, number, certain=certain)
+            numbers[place], log.following = number, number + 1
         return np.array(numbers, np.int64)
+
+    def _claimed(self, log: _Log, texts: list[str], number: int, *, certain: bool) -> int:
+        for claim in log.layout.claims:
+            if (found := claim.number(texts, number, str(self.directory), certain=certain)) != number:
+                log.shift += found - number
+                return found
+        return number
 
 
 def numbers_of(numbers: Numbers, log: str, start: int, stop: int) -> Array:
@@ -265,14 +277,26 @@ def numbers_of(numbers: Numbers, log: str, start: int, stop: int) -> Array:
     return found
 
 
-def _bears(cell: bytes, prefix: bytes, digits: bytes) -> bool:
-    """Whether a cell is a path that bears the number, plainly."""
-    end = len(prefix) + len(digits)
-    return cell.startswith(prefix) and cell.startswith(digits, len(prefix)) and cell[end : end + 1] in (b".", b"")
+def _bears(cell: bytes, folder: bytes, number: int) -> bool:
+    """Whether a cell names no file in this folder, or plainly the one that bears the number."""
+    if folder not in cell:
+        return True
+    start = b"%b%d" % (folder, number)
+    return cell.startswith(start) and cell[len(start) : len(start) + 1] in (b".", b"")
+
+
+def milliseconds(cells: list[bytes]) -> Array:
+    """When these timestamps are; `NEVER` for what is none."""
+    if cells and all(len(cell) == 29 and cell.endswith(b"+00:00") for cell in cells):  # as we write them
+        try:
+            return np.array([cell[:23] for cell in cells]).astype("datetime64[ms]").astype(np.int64)
+        except ValueError:
+            pass
+    return np.array([_milliseconds(cell) for cell in cells], np.int64)
 
 
 def _milliseconds(cell: bytes) -> int:
-    text = cell.decode("utf-8", "replace").strip('"')
+    text = text_of(cell)
     try:
         moment = datetime.fromisoformat(f"{text[:-1]}+00:00" if text[-1:] in ("Z", "z") else text)
     except ValueError:

@@ -63,7 +63,8 @@ class Verdicts:
     def _take(self, follower: Follower, layout: Layout) -> None:
         everything = range(len(layout))
         for stretch in follower.news():
-            for place, cells in enumerate(stretch.cells(len(layout), everything)):
+            columns = stretch.columns(len(layout), everything)
+            for place, cells in enumerate(zip(*columns, strict=True)):
                 if place or stretch.place:
                     self._take_row(layout, [text_of(cell) for cell in cells])
             self.version += 1

@@ -59,7 +59,7 @@ def visit(page: Page, serve: Callable[..., str], flag_dir: Path) -> Callable[[],
 
     def start() -> Page:
         page.goto(serve(review_page(flag_dir)))
-        page.locator(f"{TITLE}, .flagplus-empty").first.wait_for()
+        page.locator(f"{TITLE}:visible, .flagplus-empty:visible").first.wait_for()
         return page
 
     return start
@@ -149,7 +149,7 @@ def test_what_was_flagged_is_never_markup(flagged: Callable[..., int], visit: Ca
     page.get_by_role("button", name="accepted", exact=True).click()
     page.locator(".flagplus-done").wait_for()
     page.get_by_role("tab", name="Overview").click()
-    page.get_by_text("Flags by reason").wait_for()
+    page.get_by_text("as filtered on the first tab").wait_for()
 
     assert page.evaluate("window.pwned") is None
     assert page.locator("img[src=x], a[href^='javascript'], .prose strong:text-is('bold')").count() == 0
