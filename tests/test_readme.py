@@ -11,7 +11,6 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 import pytest
-from PIL import Image
 
 from gradio_flagplus import FlagLogger
 
