@@ -235,7 +235,7 @@ class Desk:
         return [
             view,
             flag.number if flag else None,
-            self._status(snapshot, len(found)) if snapshot else "",
+            self._status(snapshot, len(found)),
             gr.update(value="Look for new flags", variant="secondary"),
             gr.update(choices=choices, value=chosen, visible=bool(flags)),
             gr.update(value="" if flags else nothing, visible=not flags),
@@ -256,12 +256,13 @@ class Desk:
         say = html.escape(why(error, self.directory, _UNKNOWN))
         return f"<div class='flagplus-empty'><strong>The flags cannot be read.</strong><br>{say}</div>"
 
-    def _status(self, snapshot: Snapshot, found: int) -> str:
-        if not len(snapshot):
-            return ""
-        reviewed = int(self.catalogue.verdicts.mask(snapshot.table["number"]).sum())
-        shown = "" if found == len(snapshot) else f" · {found:,} shown by the filter"
-        return f"<p class='flagplus-quiet'>{len(snapshot):,} flags{shown} · {reviewed:,} reviewed</p>"
+    def _status(self, snapshot: Snapshot | None, found: int) -> str:
+        said = []
+        if snapshot:
+            reviewed = int(self.catalogue.verdicts.mask(snapshot.table["number"]).sum())
+            shown = [f"{found:,} shown by the filter"] if found < len(snapshot) else []
+            said = [f"{len(snapshot):,} flags", *shown, f"{reviewed:,} reviewed"]
+        return f"<p class='flagplus-quiet'>{' · '.join([*said, html.escape(str(self.directory))])}</p>"
 
     def _nothing_here(self, snapshot: Snapshot) -> str:
         if len(snapshot):

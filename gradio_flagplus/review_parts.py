@@ -85,9 +85,7 @@ class Parts:
             "without a login. Start it with <code>--auth user:password</code>.</p>"
         )
         title = f"<h1 class='flagplus-title'>Flags in {html.escape(self._directory.name)}</h1>"
-        return (
-            title + f"<p class='flagplus-quiet'>{html.escape(str(self._directory))}</p>" + (warning if is_open else "")
-        )
+        return title + (warning if is_open else "")
 
     def _review_tab(self) -> None:
         with gr.Row():
