@@ -1,3 +1,4 @@
+# ruff: noqa: S603, T201
 """The installed package, away from its checkout: flag, read back, and the command."""
 
 import subprocess
