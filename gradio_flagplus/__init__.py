@@ -3,14 +3,14 @@
 Where to look; each module imports only from those before it:
 
 - what goes wrong, and how it is said: `errors`
-- labels to header names and folders: `columns`; a value to a cell's text: `cells`; cells to bytes: `record`
+- labels to header names and folders: `columns`; a value to a cell's text: `trees`, `cells`; cells to bytes: `record`
 - files, staged and published: `files`; what `.flagplus/` holds: `bookkeeping`
 - the log that loses nothing: `lock`, `batch` (threads that wait together), `logfile`, `entry`, `log` (the contract)
 - reading: `layout` (what a log's columns mean), `flag`, `rows`, `examples`, `frame`, `reader`
 - is it all there: `integrity`, `stats`; what reviewers decided: `decisions`
 - exports: `table`, `job`, `table_files`, `dataset_folder`, `label_studio`, `export`
 - logs that Gradio's own loggers wrote: `gradio_cells`, `gradio_logs`, `adopt`
-- Gradio's values to cells and files: `kinds`, `trees`, `images`, `sources`, `payload`; Gradio's hooks: `logger`
+- Gradio's values to cells and files: `kinds`, `images`, `sources`, `payload`; Gradio's hooks: `logger`
 - the panel: `toasts`, `panel`
 - the review page: `follow`, `index`, `verdicts`, `browse`, `plots`, `showing`, `review_parts`, `desk`, `review`
 - the command line: `terminal`, `cli`

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 from .columns import Kind, clean
+from .trees import map_leaves
 
 _LONGEST_INT = 4000  # digits; CPython refuses to convert more than 4,300 at a time (CVE-2020-10735)
 
@@ -82,35 +83,6 @@ def cell_of(value: object, kind: Kind) -> Cell:
 def text_cell(text: str, kind: Kind) -> str:
     """The cell for text: itself, or a JSON string in a column where it could be mistaken for JSON."""
     return json_text(text) if kind == "json" and _parses(text) else text
-
-
-def map_leaves(value: object, change: Callable[[object], object]) -> object:
-    """A copy of nested lists, tuples and dicts with each other value changed; however deep, `"..."` for a loop."""
-    root: list[object] = [None]
-    todo: list[tuple[Any, Any, object]] = [(root, 0, value)]
-    above: set[int] = set()
-    while todo:
-        parent, place, node = todo.pop()
-        if parent is None:
-            above.discard(place)
-            continue
-        children: list[tuple[Any, object]] = []
-        if isinstance(node, Mapping):
-            copy: Any = dict.fromkeys(node)
-            children = list(node.items())
-        elif isinstance(node, list | tuple):
-            copy = [None] * len(node)
-            children = list(enumerate(node))
-        else:
-            copy = change(node)
-        if children and id(node) in above:
-            copy = "..."
-        elif children:
-            above.add(id(node))
-            todo.append((None, id(node), None))
-            todo.extend((copy, key, child) for key, child in reversed(children))
-        parent[place] = copy
-    return root[0]
 
 
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")

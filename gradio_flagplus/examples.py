@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .cells import map_leaves
 from .columns import Column, untaken
 from .flag import Flag
+from .trees import map_leaves
 
 
 def example_rows(flags: Iterable[Flag], schema: Sequence[Column], inputs: Sequence[Any]) -> list[list[Any]]:

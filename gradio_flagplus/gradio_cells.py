@@ -11,8 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from .cells import json_text, map_leaves, parse_json
+from .cells import json_text, parse_json
 from .columns import Kind
+from .trees import map_leaves
 
 GONE = Path()
 """In place of a path: the cell names a file of the log that is not there any more."""

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from .cells import map_leaves, value_of
+from .cells import value_of
 from .columns import BOOKS, Column, Kind, guess_columns, name_columns
+from .trees import map_leaves
 
 
 def layout_of(header: Sequence[str], noted: Sequence[Column]) -> Layout:

@@ -18,11 +18,12 @@ import gradio as gr
 from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
-from .cells import json_text, map_leaves
+from .cells import json_text
 from .columns import Column
 from .decisions import Decision
 from .layout import own_files
 from .reader import Flag
+from .trees import map_leaves
 
 logger = logging.getLogger("gradio_flagplus")
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from .cells import json_text, map_leaves
+from .cells import json_text
 from .columns import Column, untaken
 from .reader import Flag
+from .trees import map_leaves
 
 Type = Literal["bool", "int", "float", "text", "texts", "json", "file", "files"]
 """`texts` is a list of text, `json` text that holds JSON, `file` one path, `files` a list of paths."""

@@ -47,6 +47,11 @@ def rebuilt(root: object, visit: Callable[[Any], object], as_is: frozenset[type]
     return out[0]
 
 
+def map_leaves(root: object, change: Callable[[Any], object]) -> object:
+    """A copy of nested lists and dicts, everything that is neither replaced by what `change` says."""
+    return rebuilt(root, lambda node: node if isinstance(node, Mapping | list | tuple) else change(node))
+
+
 def _members(node: object) -> list[tuple[Any, object]] | None:
     if isinstance(node, Mapping):
         return list(node.items())
