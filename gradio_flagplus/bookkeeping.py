@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from .columns import BOOKS, Column
+from .columns import BOOKS, RESERVED, Column
 from .files import OPEN_FLAGS, read_at, sync, sync_folder, write_at
 
 FORMAT = 1
@@ -55,6 +55,8 @@ class LogNames:
             or not re.fullmatch(r"[^<>:\"/\\|?*\x00-\x1f.][^<>:\"/\\|?*\x00-\x1f]*", stem)
         ):
             raise ValueError(f"log_name={log_name!r} is not a plain file name that ends in '.csv', like 'logs.csv'.")
+        if stem.split(".")[0].casefold() in RESERVED:
+            raise ValueError(f"log_name={log_name!r} is a name that Windows keeps for itself.")
         self.first, self._stem, self._suffix = log_name, stem, dot + suffix
         self._pattern = re.compile(rf"{re.escape(stem)}(?:-([1-9][0-9]{{0,8}}))?{re.escape(self._suffix)}")
 

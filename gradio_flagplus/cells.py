@@ -94,11 +94,18 @@ def json_text(value: object) -> str:
     NaN and the infinities are written as Python's `json` does. Any depth and any number of digits.
     """
     try:
-        text = json.dumps(value, ensure_ascii=False, default=_repr)
+        text = json.dumps(value, ensure_ascii=False, default=_told)
     except (ValueError, RecursionError, TypeError):
         # ValueError: more than 4,300 digits, or a loop; TypeError: keys that are no text.
         text = "".join(_json_pieces(value))
     return clean(_ESCAPED_NUL.sub("\\1\ufffd", text))
+
+
+def _told(value: Any) -> object:
+    """What stands for a value that JSON does not know: a NumPy scalar's number, else its `repr`."""
+    if getattr(value, "shape", None) == () and isinstance(item := value.item(), bool | int | float | str):
+        return item
+    return _repr(value)
 
 
 def _repr(value: object) -> str:
@@ -166,7 +173,7 @@ def _scalar(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return format(Decimal(int(value)), "f")
     try:
-        return json.dumps(value, ensure_ascii=False, default=_repr)
+        return json.dumps(value, ensure_ascii=False, default=_told)
     except (ValueError, RecursionError, TypeError):
         return json.dumps(_repr(value), ensure_ascii=False)
 

@@ -31,6 +31,10 @@ BOOKS = ".flagplus"
 """The name of the bookkeeping folder in a flagging directory."""
 
 
+NO_FOLDER = "/"
+"""In place of a folder: the component's values hold no files, so no text in them is a path of ours."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column of a log. Two columns are equal if their name, kind and role are.
@@ -81,7 +85,7 @@ def untaken(name: str, taken: Collection[str]) -> str:
 
 
 def name_columns(columns: Iterable[Column]) -> tuple[Column, ...]:
-    """The same columns, each with a header name and (for components) a folder that no other has.
+    """The same columns, each with a header name and (for components that can hold files) a folder that no other has.
 
     Names are told apart by case and by how accents are coded, folders are not: not every file system does.
     """
@@ -92,14 +96,14 @@ def name_columns(columns: Iterable[Column]) -> tuple[Column, ...]:
         name = untaken(clean(column.name), names)
         names.add(name)
         folder = ""
-        if column.role == "component":
+        if column.role == "component" and column.folder != NO_FOLDER:
             folder = _untaken_folder(safe_folder(name), folders)
             folders.add(_folded(folder))
         named.append(replace(column, name=name, folder=folder))
     return tuple(named)
 
 
-_RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
+RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
     f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789¹²³"
 }
 _LONGEST_FOLDER = 100
@@ -118,7 +122,7 @@ def safe_folder(label: str) -> str:
     if not name.strip("_"):
         return "files"
     stem, dot, rest = name.partition(".")
-    if stem.rstrip().casefold() in _RESERVED:
+    if stem.rstrip().casefold() in RESERVED:
         name = f"{stem.rstrip()}_{dot}{rest}"
     if name.casefold().endswith(".csv"):
         name = f"{_cut(name, _LONGEST_FOLDER - 1)}_"

@@ -11,6 +11,7 @@ from typing import NamedTuple, cast
 from . import files, record
 from .cells import Cell, FileCell
 from .columns import Column
+from .errors import WrongValues
 from .logfile import LogFile
 
 
@@ -63,6 +64,8 @@ class Ticket:
         """The cells that name files, each with its column."""
         for column, cell in zip(self.entry.components, self.entry.cells, strict=True):
             if isinstance(cell, FileCell):
+                if not column.folder:
+                    raise WrongValues(f"{column.name!r} holds no files, but was flagged with one. Nothing was written.")
                 yield column, cell
 
     def row(self, log: LogFile, number: int, row: int) -> Row:

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import gradio as gr
 from gradio.components.base import Component
 
-from .columns import Column, Kind
+from .columns import NO_FOLDER, Column, Kind
 
 
 def label_of(component: Component) -> str:
@@ -32,7 +32,9 @@ def is_password(component: Component) -> bool:
 
 def column_of(component: Component, name: str) -> Column:
     """The column for this component's values, called `name`."""
-    return Column(name, _kind(component), component=component.get_block_name())
+    hook = type(component).flag is not Component.flag
+    folder = "" if hook or bears_files(component) else NO_FOLDER
+    return Column(name, _kind(component), folder=folder, component=component.get_block_name())
 
 
 def _kind(component: Component) -> Kind:
@@ -44,6 +46,8 @@ def _kind(component: Component) -> Kind:
     """
     if (model := component.data_model) is not None:
         return "file" if _is_one_file(model) else "json"
+    if type(component).flag is not Component.flag:
+        return "json"  # what it makes of its values may be files
     if isinstance(component, gr.Button):
         return "text"  # its value is what stands on it; it has no API
     choices = getattr(component, "choices", None) or ()
@@ -64,6 +68,14 @@ def _is_one_file(model: Any) -> bool:
         return True
     needed = [field.annotation for field in fields.values() if field.is_required()]
     return len(needed) == 1 and {"path", "url", "meta"} <= getattr(needed[0], "model_fields", {}).keys()
+
+
+def is_one_file(component: Component) -> bool:
+    """Whether a value of the component is one file and never more, as a Video's, which may bring its subtitles, is."""
+    return (
+        not isinstance(component, gr.Video)
+        and {"path", "url", "meta"} <= getattr(component.data_model, "model_fields", {}).keys()
+    )
 
 
 def bears_files(component: Component) -> bool:

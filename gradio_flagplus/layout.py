@@ -165,6 +165,8 @@ def typed(text: str, column: Column, directory: str, number: int) -> Any:
 def _json(text: str, column: Column, directory: str, number: int) -> Any:
     if text.isdigit() and text.isascii() and len(text) < 19 and (text[0] != "0" or text == "0"):
         return int(text)
+    if column.folder and _begins(text, column.folder, number):
+        return inside(directory, text)  # one file and nothing else
     if text[0] not in _JSON_STARTS:
         return text
     value = value_of(text, "json")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
@@ -12,20 +12,26 @@ from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
 
+import gradio as gr
+import numpy as np
 from gradio.context import LocalContext
 from gradio.flagging import FlaggingCallback
 
 from . import kinds, payload
-from .cells import Cell, FileCell, cell_of, text_cell
-from .columns import Column, Role, name_columns
+from .cells import Cell, FileCell, cell_of, json_text, text_cell
+from .columns import Column, Role, clean, name_columns
 from .errors import NotSetUp, UnknownReason, WrongValues
 from .files import Staging
 from .log import CsvLog, Entry, Receipt
 from .reader import Flag
+from .rows import REVIEWS
+from .trees import map_leaves
 
 logger = logging.getLogger("gradio_flagplus")
 
 Redact = Callable[[str, str], str]
+_LIST = "list"
+"""Marks a column of names that is a list even of one: its component holds lists of files."""
 
 
 class FlagLogger(FlaggingCallback):
@@ -97,12 +103,15 @@ class FlagLogger(FlaggingCallback):
         self._decode_webp = decode_webp
         self._open_log = partial(CsvLog, log_name=log_name, fsync=fsync, lock_timeout=lock_timeout)
         self._open_log(os.curdir)  # a log name that cannot be is refused now, not at the first flag
+        if REVIEWS.place(log_name):
+            raise ValueError(f"log_name={log_name!r} is where reviews are kept.")
         self._on_flag = on_flag
         self._log: CsvLog | None = None
         self._components: list[Any] = []
         self._columns: tuple[Column, ...] = ()
         self._places: list[int] = []
-        self._bearers: list[bool] = []
+        self._bearers: set[int] = set()
+        self._served: object = None
         self._texts: set[int] = set()
         self._meta: list[Column] = []
         self._sided = False
@@ -121,24 +130,29 @@ class FlagLogger(FlaggingCallback):
         a warning now and raised at the first flag. May be called again for the same components and directory.
 
         Raises `NotSetUp` if the logger already serves other components or another directory, and `ValueError` if
-        `exclude` names a label that no component has.
+        `exclude` names a label that no component has, or nothing would be left to be stored.
         """
         components = list(components)
         places, columns = self._stored(components)
-        bearers = [kinds.bears_files(components[place]) for place in places]
-        named = name_columns([*columns, *self._meta_columns(columns, bearers)])
+        stored = dict(zip(places, name_columns(columns), strict=True))
+        bearers = [place for place, column in stored.items() if column.folder]
+        named = name_columns([*columns, *self._meta_columns(components, stored)])
+        if not places and not self._always.intersection(column.role for column in named):
+            raise ValueError("nothing would be stored: every component is excluded or a password.")
         log = self._open_log(flagging_dir)
-        if self._log is not None and (named, log.directory) != ((*self._columns, *self._meta), self._log.directory):
+        # Components that would be stored alike are not the same: another order could bring a password to light.
+        served = (log.directory, named, places, [type(component) for component in components])
+        if self._log is not None and served != self._served:
             raise NotSetUp(
                 f"one FlagLogger per Interface: this one already serves [{_names(self._columns)}] in "
                 f"'{self._log.directory}' and cannot serve [{_names(named[: len(columns)])}] in '{log.directory}' too. "
                 "Nothing was changed; give each Interface a FlagLogger() of its own."
             )
-        self._components, self._places, self._bearers = components, places, bearers
+        self._components, self._places, self._bearers = components, places, set(bearers)
         self._texts = {place for place in places if not kinds.traits_of(components[place]).carries}
         self._columns, self._meta = named[: len(columns)], list(named[len(columns) :])
         if self._log is None:
-            self._log = log
+            self._log, self._served = log, served
         _warn_if_unwritable(log.directory)
 
     def flag(
@@ -180,17 +194,22 @@ class FlagLogger(FlaggingCallback):
         ]
         return places, [kinds.column_of(components[place], labels[place]) for place in places]
 
-    def _meta_columns(self, columns: Sequence[Column], bearers: Sequence[bool]) -> list[Column]:
+    def _meta_columns(self, components: list[Any], columns: Mapping[int, Column]) -> list[Column]:
         """Every meta column a flag could come to need, in the order of the format."""
         hot = [Column(f"flag: {reason}", "json", "reason", reason=reason) for reason in self._reasons]
         extras = [
             Column(name, "text" if isinstance(value, str) else "json", "extra") for name, value in self._extras.items()
         ]
-        # Where a component holds several files their names are a list, so the column holds JSON.
+        # Where a component can hold several files their names are a list, so the column holds JSON.
         names = [
-            Column(f"{column.name} name", "text" if column.kind == "file" else "json", "original name")
-            for column, bears in zip(columns, bearers, strict=True)
-            if bears
+            Column(
+                f"{column.name} name",
+                "text" if kinds.is_one_file(components[place]) else "json",
+                "original name",
+                component="" if column.kind == "file" else _LIST,
+            )
+            for place, column in columns.items()
+            if column.folder
         ]
         return [
             *(hot if self._one_hot else [Column("flag", "text", "reasons")]),
@@ -224,6 +243,11 @@ class FlagLogger(FlaggingCallback):
 
     def _one_for_each(self, values: Sequence[Any]) -> list[Any]:
         """The values, one a component. A unified Interface in `auto` mode hands them over twice."""
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise WrongValues(
+                f"flag() was given {values!r:.80}, not one value for each of the {len(self._components)} components "
+                f"[{_names(self._columns)}]. Nothing was written. Pass a list, in the order given to setup()."
+            )
         values, expected = list(values), len(self._components)
         if len(values) == 2 * expected and _same(values[:expected], values[expected:]):
             return values[expected:]
@@ -253,16 +277,16 @@ class FlagLogger(FlaggingCallback):
             if type(value) is str and not self._redact and place in self._texts:
                 cells.append(text_cell(value, column.kind))  # by far the most frequent value
             else:
-                cells.append(cell_of(self._tree(component, column, value, staging), column.kind))
+                cells.append(self._cell(component, column, value, staging))
         return cells
 
-    def _tree(self, component: Any, column: Column, value: Any, staging: Staging) -> object:
+    def _cell(self, component: Any, column: Column, value: Any, staging: Staging) -> Cell:
         if not isinstance(value, _PLAIN) and _is_pythons(component, value) and _event_preprocesses(self._components):
             raise WrongValues(
                 f"{column.name!r} was flagged with a {type(value).__name__} that Gradio made of what the browser "
                 "sent. Nothing was written. Add preprocess=False to the event that calls flag()."
             )
-        return payload.convert(
+        tree = payload.convert(
             component,
             value,
             staging=staging,
@@ -270,6 +294,7 @@ class FlagLogger(FlaggingCallback):
             decode_webp=self._decode_webp,
             redact=partial(self._redacted, column.name) if self._redact else None,
         )
+        return cell_of(tree, column.kind)
 
     def _redacted(self, column: str, text: str) -> str:
         if self._redact is None or not text:
@@ -303,30 +328,44 @@ class FlagLogger(FlaggingCallback):
             elif role == "extra":
                 text = self._extra_text(column, next(extras))
             elif role == "original name":
-                text = self._redacted(column.name, next(names))
+                text = self._names_text(column, next(names))
             else:
                 text = str(uuid4()) if role == "id" else datetime.now(timezone.utc).isoformat(timespec="milliseconds")
             texts[column] = text
         return texts
 
-    def _original_names(self, cells: list[Cell]) -> Iterator[str]:
-        for cell, column, bears in zip(cells, self._columns, self._bearers, strict=True):
-            if bears:
-                yield _original_names(cell, column)
+    def _original_names(self, cells: list[Cell]) -> Iterator[list[str]]:
+        for place, cell in zip(self._places, cells, strict=True):
+            if place in self._bearers:
+                yield [file.name for file in cell.files] if isinstance(cell, FileCell) else []
+
+    def _names_text(self, column: Column, names: list[str]) -> str:
+        names = [self._redacted(column.name, name) for name in names]
+        several = len(names) > 1 or (names and column.component == _LIST)
+        return json_text(names) if several else text_cell("".join(names), column.kind)
 
     def _extra_text(self, column: Column, value: object) -> str:
         value = value() if callable(value) else value
-        if isinstance(value, str):
-            return text_cell(self._redacted(column.name, value), column.kind)
-        cell = cell_of(value, column.kind)
+        cell = cell_of(map_leaves(value, partial(self._redacted_leaf, column.name)), column.kind)
         assert isinstance(cell, str)
         return cell
+
+    def _redacted_leaf(self, column: str, leaf: object) -> object:
+        if isinstance(leaf, str):
+            return self._redacted(column, leaf)
+        known = leaf is None or isinstance(leaf, int | float | np.generic) or self._redact is None
+        return leaf if known else self._redacted(column, repr(leaf))
 
     def _tell(self, receipt: Receipt) -> None:
         if self._on_flag is None or self._log is None:
             return
         record = Flag(
-            self._log.directory, receipt.number, receipt.log, receipt.row, receipt.columns, list(receipt.texts)
+            self._log.directory,
+            receipt.number,
+            receipt.log,
+            receipt.row,
+            receipt.columns,
+            [clean(text) for text in receipt.texts],
         )
         try:
             self._on_flag(record)
@@ -373,15 +412,6 @@ def _same(first: list[Any], second: list[Any]) -> bool:
         return True
 
 
-def _original_names(cell: Cell, column: Column) -> str:
-    names = [file.name for file in cell.files] if isinstance(cell, FileCell) else []
-    if column.kind == "file" and len(names) < 2:
-        return names[0] if names else ""
-    text = cell_of(names, "json") if names else ""
-    assert isinstance(text, str)
-    return text
-
-
 _PLAIN = (int, float, type(None))
 
 
@@ -392,6 +422,10 @@ def _is_pythons(component: Any, value: Any) -> bool:
         return traits.file and not value.startswith(("data:", "http:", "https:"))
     if value is None or traits.data or isinstance(value, int | float):
         return False
+    if isinstance(component, gr.MultimodalTextbox) and isinstance(value, dict):
+        value = value.get("files") or []
+    if isinstance(component, gr.File | gr.UploadButton | gr.MultimodalTextbox) and isinstance(value, list):
+        return any(not isinstance(member, dict) for member in value)
     members = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else None
     if members is None:
         return True
@@ -399,21 +433,22 @@ def _is_pythons(component: Any, value: Any) -> bool:
 
 
 def _event_preprocesses(components: list[Any]) -> bool:
-    """Whether we are called from an event that hands these very components to Python with `preprocess=True`."""
+    """Whether we are called from an app with an event that hands all these components over with `preprocess=True`."""
     blocks = LocalContext.blocks.get(None)
     if blocks is None:
         return False
-    ours = [id(component) for component in components]
+    ours = {id(component) for component in components}
     events = getattr(blocks, "fns", {})
     return any(
-        event.preprocess and [id(component) for component in event.inputs] == ours
+        event.preprocess and ours.issubset(id(component) for component in event.inputs)
         for event in (events.values() if isinstance(events, dict) else events)
     )
 
 
 def _warn_if_unwritable(directory: Path) -> None:
-    existing = next((path for path in (directory, *directory.parents) if path.exists()), None)
-    if existing is None or not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+    # os.path swallows what the disk says to a question; pathlib raises some of it.
+    existing = next((path for path in (directory, *directory.parents) if os.path.exists(path)), None)
+    if existing is None or not os.path.isdir(existing) or not os.access(existing, os.W_OK | os.X_OK):
         logger.warning(
             "'%s' cannot be written to, so flags cannot be stored in '%s'. The app runs on; the first flag will fail.",
             existing or directory,

@@ -16,6 +16,7 @@ hands to `flag()`. Gradio's shapes live here and nowhere else:
 from __future__ import annotations
 
 import json
+import mimetypes
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -32,6 +33,7 @@ from PIL import Image
 
 from . import images
 from .cells import StagedFile, json_text, parse_json
+from .columns import untaken
 from .errors import FileRefused, WrongValues
 from .files import Staging
 from .kinds import Traits, column_of, is_password, label_of, traits_of
@@ -55,7 +57,7 @@ def convert(
     """The tree for `cells.cell_of`: text, numbers, bools, None, lists and dicts, with a `StagedFile` for each file.
 
     When it returns, every file of the value lies in `staging`. `redact` has seen every text (file names, captions and
-    the `repr` of live objects too, but no keys: they are the structure) before anything touched the disk. An update
+    the `repr` of live objects and the keys of data, too) before anything touched the disk. An update
     dict (`gr.update()`) counts as the value it sets.
 
     Raises `FileRefused` if the value names a file that may not be copied, `WrongValues` if it cannot be what the
@@ -108,12 +110,24 @@ class _Conversion:
             return value["video"]
         if isinstance(self.component, gr.Audio) and isinstance(value, tuple):
             return self.sound(value)
+        if isinstance(self.component, _LISTS) and isinstance(value, list | tuple):
+            return [self.listed(member) for member in value]
+        if isinstance(self.component, gr.MultimodalTextbox) and isinstance(value, Mapping) and value.get("files"):
+            return {**value, "files": [self.listed(member) for member in value["files"]]}
         if isinstance(value, Mapping | list | tuple | str) or not isinstance(self.component, gr.Dataframe | gr.Plot):
             return value
         if isinstance(self.component, gr.Plot) and hasattr(value, "savefig"):
             figure = self.staging.write(images.png_of_figure(value), ".png")
             return {"type": "matplotlib", "plot": figure}
         return self.postprocessed(value)
+
+    def listed(self, member: Any) -> object:
+        """A member of a list of files: text is a path, a URL or a `data:` URL; a pair has a caption with it."""
+        if isinstance(member, str):
+            return self.named(member)
+        if isinstance(member, tuple) and len(member) == 2:
+            return [self.listed(member[0]), member[1]]
+        return member
 
     def postprocessed(self, value: object) -> object:
         try:
@@ -135,10 +149,20 @@ class _Conversion:
         if node is None or isinstance(node, int | float | list | tuple | StagedFile):
             return _plain(node)
         if isinstance(node, Mapping):
-            return node if self.traits.data else self.mapping(node)
+            return self.data(node) if self.traits.data else self.mapping(node)
         if isinstance(node, np.generic):
             return self.visit(node.item())
         return self.said(node) if self.traits.data else self.python_value(node)
+
+    def data(self, node: Mapping[Any, Any]) -> Mapping[Any, Any]:
+        """A dict of a visitor's data: its keys are their text, too, and two that become equal are both kept."""
+        if not self.redact:
+            return node
+        told: dict[Any, Any] = {}
+        for key, value in node.items():
+            plain = key is None or isinstance(key, int | float)
+            told[key if plain else untaken(self.text(key if isinstance(key, str) else repr(key)), told)] = value
+        return told
 
     def text(self, text: str) -> str:
         return self.redact(text) if self.redact else text
@@ -220,7 +244,12 @@ class _Conversion:
             name = self.name_of(data)
             if self.decode_webp and _is_gradios_webp(file.name, data) and (png := images.png_of_webp(file)) is not None:
                 return self.staging.write(png, ".png", name)
-            return self.staging.copy(file, extension_of(file.name, data), name)
+            return self.staging.copy(file, self.extension(file.name, data), name)
+
+    def extension(self, path: str, data: Mapping[Any, Any]) -> str:
+        """What the stored name ends in. Where texts are redacted, only what is known to end names: the rest is text."""
+        found = extension_of(path, data)
+        return found if not self.redact or mimetypes.guess_type(f"x{found}")[0] else ""
 
     def name_of(self, data: Mapping[Any, Any]) -> str:
         """The file's own name, as it was told: a text to be stored, never a path to be used."""
@@ -306,6 +335,7 @@ def _file_in(folder: Path, text: str) -> Path | None:
 
 
 _LONGEST_PATH = 4096
+_LISTS = (gr.File, gr.UploadButton, gr.Gallery)
 _NO_PICTURES = (gr.Audio, gr.Video, gr.Model3D, gr.File, gr.UploadButton, gr.DownloadButton)
 
 

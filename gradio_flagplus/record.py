@@ -41,7 +41,8 @@ def unescape(cell: str) -> str:
 
 
 # `;` and tab need no quotes in RFC 4180, but separate cells in spreadsheets of many locales.
-_QUOTED = re.compile(r'[",;\t\r\n]')
+# A byte order mark at the start of a file must not be taken for the first label's.
+_QUOTED = re.compile(r'[",;\t\r\n]|^\ufeff')
 
 
 def field(text: str) -> bytes:

@@ -850,7 +850,7 @@ def test_what_flag_raises_is_this_flags_failure(convert_it, hooked, staging):
 
 
 def test_every_text_is_redacted_before_anything_is_written(convert_it, cached, tmp_path):
-    """Texts of every depth, captions, file names and reprs go through redact; keys and files' bytes do not."""
+    """Texts of every depth, captions, file names, reprs and keys of data go through redact; files' bytes do not."""
     image = cached("x.png", b"bytes", orig_name="Ada Lovelace.png")
     redact = lambda text: text.replace("Ada", "***")  # noqa: E731
 
@@ -858,7 +858,7 @@ def test_every_text_is_redacted_before_anything_is_written(convert_it, cached, t
     state = convert_it(gr.State(), {"Ada": ["Ada", 1, Named("Ada")]}, redact=redact)
 
     assert (gallery[0]["caption"], gallery[0]["image"].name) == ("*** at work", "*** Lovelace.png")
-    assert state == {"Ada": ["***", 1, "<Named ***>"]}
+    assert state == {"***": ["***", 1, "<Named ***>"]}
     assert convert_it(gr.Textbox(), "Ada", redact=redact) == "***"
     assert convert_it(gr.Image(), "https://x/Ada.png", redact=redact) == "https://x/***.png"
     assert convert_it(gr.Textbox(), {"a": "Ada"}, redact=redact) == {"a": "***"}
