@@ -156,7 +156,7 @@ class Written:
         return self.with_bytes(value_of(self.text, self.column.kind))
 
     def with_bytes(self, node: Any) -> Any:
-        if isinstance(node, str) and node.startswith(f"{self.column.folder}/"):
+        if isinstance(node, str) and self.column.folder and node.startswith(f"{self.column.folder}/"):
             return (self.directory / node).read_bytes()
         if isinstance(node, dict):
             return {key: self.with_bytes(child) for key, child in node.items()}
