@@ -5,21 +5,34 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from itertools import repeat
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from .columns import Column
 from .layout import Layout, own_files, typed
 
 
-class Origin(NamedTuple):
-    """Where flags were read, the same for many of them."""
+class Batch:
+    """Rows of one log that were read together. What their values need is worked out when one of them is asked."""
 
-    directory: Path
-    log: str
-    layout: Layout
-    pending: list[tuple[str, Column]]
-    """The columns of `Flag.values` whose values are still texts."""
+    __slots__ = ("directory", "first", "layout", "log", "pending", "ready", "rows")
+
+    def __init__(self, directory: Path, log: str, layout: Layout, first: int, rows: Sequence[Sequence[str]]) -> None:
+        self.directory, self.log, self.layout, self.first, self.rows = directory, log, layout, first, rows
+        self.ready: list[dict[str, Any]] | None = None  # for each row what `layout.names` hold
+        self.pending: list[tuple[str, Column]] = []  # the columns of which that is still text
+
+    def values(self, row: int, number: int) -> dict[str, Any]:
+        """The values of the row with this place in the log. To be asked once for each row."""
+        if self.ready is None:
+            found, self.pending = self.layout.ready(self.rows)
+            self.ready = list(map(dict, map(zip, repeat(self.layout.names), found)))
+        values = self.ready[row - self.first]
+        for name, column in self.pending:
+            if (text := values[name]) is not None:
+                values[name] = typed(text, column, str(self.directory), number)
+        return values
 
 
 class Flag:
@@ -29,7 +42,7 @@ class Flag:
     are the row as it is: what the header means, and the text of each cell, in that order.
     """
 
-    __slots__ = ("_origin", "_ready", "_values", "number", "row", "texts")
+    __slots__ = ("_batch", "_values", "number", "row")
 
     def __init__(
         self,
@@ -41,26 +54,29 @@ class Flag:
         texts: Sequence[str],
     ) -> None:
         layout = columns if isinstance(columns, Layout) else Layout(columns)
-        ready, pending = layout.ready([texts])
-        self._origin = Origin(Path(os.path.abspath(directory)), log, layout, pending)
-        self.number, self.row, self.texts = number, row, texts
-        self._ready: Sequence[Any] = next(iter(ready), ())
+        self._batch = Batch(Path(os.path.abspath(directory)), log, layout, row, [texts])
         self._values: dict[str, Any] | None = None
+        self.number, self.row = number, row
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """The text of each cell of the row, in the order of the columns."""
+        return self._batch.rows[self.row - self._batch.first]
 
     @property
     def directory(self) -> Path:
         """The flagging directory, absolute."""
-        return self._origin.directory
+        return self._batch.directory
 
     @property
     def log(self) -> str:
         """The name of the flag's log."""
-        return self._origin.log
+        return self._batch.log
 
     @property
     def columns(self) -> tuple[Column, ...]:
         """What the columns of the flag's log hold."""
-        return self._origin.layout
+        return self._batch.layout
 
     @property
     def values(self) -> Mapping[str, Any]:
@@ -71,14 +87,9 @@ class Flag:
         remote file is its URL, as text. A path that leads outside the directory is None. Without bookkeeping, text
         that is no path of ours stays text: what it was cannot be known.
         """
-        values = self._values
-        if values is None:
-            _, _, layout, pending = self._origin
-            values = self._values = dict(zip(layout.names, self._ready))  # noqa: B905  asking costs as much as the zip
-            for name, column in pending:
-                if (text := values[name]) is not None:
-                    values[name] = typed(text, column, str(self.directory), self.number)
-        return values
+        if self._values is None:
+            self._values = self._batch.values(self.row, self.number)
+        return self._values
 
     def __getitem__(self, column: str) -> Any:
         """`values[column]`. Raises `KeyError`, with the names there are."""
@@ -99,16 +110,16 @@ class Flag:
         return hash((self.number, self.log, self.row))
 
     def _identity(self) -> tuple[object, ...]:
-        return str(self.directory), self.number, self.log, self.row, self._origin.layout, tuple(self.texts)
+        return str(self.directory), self.number, self.log, self.row, self._batch.layout, tuple(self.texts)
 
     def _text(self, role: str) -> str | None:
-        place = self._origin.layout.place(role)
+        place = self._batch.layout.place(role)
         return None if place is None else self.texts[place] or None
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """The reasons given, from a joined column or from one-hot ones."""
-        return self._origin.layout.reasons(self.texts)
+        return self._batch.layout.reasons(self.texts)
 
     @property
     def comment(self) -> str | None:
@@ -131,19 +142,18 @@ class Flag:
         values, directory = self.values, str(self.directory)
         return tuple(
             Path(path)
-            for name, column in self._origin.layout.typed
+            for name, column in self._batch.layout.typed
             for path in own_files(values[name], column, directory, self.number)
         )
 
 
 class ReadFlag(Flag):
-    """A flag as the reader makes it, a million times: part of what its values need is done for many rows at once."""
+    """A flag as the reader makes it, a million times: it holds where it stands, and nothing else until it is asked."""
 
     __slots__ = ()
 
-    def __init__(self, origin: Origin, number: int, row: int, texts: Sequence[str], ready: Sequence[Any]) -> None:
-        self._origin, self.number, self.row, self.texts, self._ready = origin, number, row, texts, ready
-        self._values = None
+    def __init__(self, batch: Batch, number: int, row: int) -> None:
+        self._batch, self.number, self.row, self._values = batch, number, row, None
 
 
 def moment_of(text: str) -> datetime | None:

@@ -22,7 +22,7 @@ from .bookkeeping import Books, LogNote, State, parse_state, read_numbers, read_
 from .columns import Column
 from .errors import LogNotWritable
 from .files import staged_by
-from .flag import Flag, Origin, ReadFlag
+from .flag import Batch, Flag, ReadFlag
 from .log import CsvLog
 from .rows import REVIEWS, Counting, OpenLog, first_name, log_paths, open_logs
 
@@ -279,10 +279,9 @@ class _Files:
             self._folders[claim.folder].extend(hash(name.decode("utf-8", "replace")) for name in names)
         if not claims and not any(column.kind == "file" for column in layout):
             return
-        ready, pending = layout.ready(rows)
-        origin = Origin(self._directory, log.path.name, layout, pending)
-        for row, (number, texts, values) in enumerate(zip(numbers, rows, ready, strict=True), first):
-            yield from self._of_flag(ReadFlag(origin, number, row, texts, values), log.path)
+        batch = Batch(self._directory, log.path.name, layout, first, rows)
+        for row, number in enumerate(numbers, first):
+            yield from self._of_flag(ReadFlag(batch, number, row), log.path)
 
     def _of_flag(self, flag: Flag, log: Path) -> Iterator[Problem]:
         for column, text in zip(flag.columns, flag.texts, strict=False):

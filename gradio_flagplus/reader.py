@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .bookkeeping import Books, Numbers, read_numbers
 from .columns import Column
 from .examples import example_rows
-from .flag import Flag, Origin, ReadFlag
+from .flag import Batch, Flag, ReadFlag
 from .frame import frame_of
 from .rows import Counting, OpenLog, header_of, is_noted, log_paths, open_logs
 
@@ -88,10 +88,8 @@ class FlagLog:
         count = Counting(log, numbers)
         for found, raw in log.batches():
             rows = log.padded(found)
-            ready, pending = layout.ready(rows)
-            origin = Origin(directory, name, layout, pending)
-            following = count.numbers(rows, raw)
-            yield from map(ReadFlag, repeat(origin), following, range(row, row + len(rows)), rows, ready)
+            batch = Batch(directory, name, layout, row, rows)
+            yield from map(ReadFlag, repeat(batch), count.numbers(rows, raw), range(row, row + len(rows)))
             row += len(rows)
 
     def __len__(self) -> int:
