@@ -199,6 +199,7 @@ EDITS = {
     "newlines-without-the-last": lambda text: text.replace(b"\r\n", b"\n").removesuffix(b"\n"),
     "bom": lambda text: b"\xef\xbb\xbf" + text,
     "a-cell-changed": lambda text: text.replace(b"answer 2", b"answer 22"),
+    "same-length-fewer-rows": lambda text: text.replace(b"\r\nhello,answer 5,5", b"  hello answer 5 5"),
     "same-length-last-row": lambda text: text.replace(b"answer 5", b"answer 7"),
     "a-row-added": lambda text: text + b"by,hand,1\r\n",
     "quoted-everything": lambda text: text.replace(b"hello", b'"hello"'),
@@ -243,19 +244,22 @@ class TestEditedByHand:
         assert (flag_dir / "im/3.png").read_bytes() == pixels(3, "in")
         assert rows(path)[-1] == ["prompt 4", "im/4.png", "Output/4.png"]
 
-    def test_a_log_cut_in_the_middle_of_a_row(self, log, flag_dir):
-        """A row that was cut in two is set aside, whole rows stay, and the next flag stands on a line of its own."""
+    @pytest.mark.parametrize(
+        ("lost", "torn_row"), [(4, b"hello,answer 2"), (3, b"hello,answer 2,"), (2, b"hello,answer 2,2")]
+    )
+    def test_a_log_cut_in_the_middle_of_a_row(self, log, flag_dir, lost, torn_row):
+        """A row that lost its end is set aside, whole rows stay, and the next flag stands on a line of its own."""
         for number in range(3):
             flag_text(log, number)
         path = flag_dir / "logs.csv"
-        path.write_bytes(path.read_bytes()[:-4])
+        path.write_bytes(path.read_bytes()[:-lost])
 
         receipt = flag_text(log, 3)
 
         assert receipt.total == 3
         assert assert_whole(flag_dir) == [0, 1, 3]
         (torn,) = (flag_dir / ".flagplus/torn").iterdir()
-        assert torn.read_bytes() == b"hello,answer 2"
+        assert torn.read_bytes() == torn_row
 
     def test_numbers_that_were_given_up_stay_so_without_the_state(self, log, flag_dir):
         """Where the state is lost, the numbers file still tells which numbers were given."""
@@ -565,25 +569,27 @@ def test_a_forked_child_begins_afresh(flag_dir):
     """Parent and child may both flag after a fork: no number is given twice, no row is lost."""
     if not hasattr(os, "fork"):
         pytest.skip("no fork here")
-    log = CsvLog(flag_dir)
-    flag_image(log, 0)
+    log, told = CsvLog(flag_dir), flag_dir.parent
+    given = [flag_text(log, 0).number]
     children = []
     for place in range(4):
         child = os.fork()
         if child == 0:
             try:
-                for number in range(25):
-                    flag_image(log, 100 * (place + 1) + number)
+                numbers = [flag_text(log, 100 * (place + 1) + number).number for number in range(60)]
+                (told / f"{place}.json").write_text(json.dumps(numbers))
             finally:
                 os._exit(0)
         children.append(child)
-    for number in range(1, 26):
-        flag_image(log, number)
+    given += [flag_text(log, number).number for number in range(1, 61)]
     for child in children:
         os.waitpid(child, 0)
+    for place in range(4):
+        given += json.loads((told / f"{place}.json").read_text())
 
-    assert len(assert_whole(flag_dir)) == 126
-    assert flag_text(log, 999).total == 127
+    assert sorted(given) == list(range(301))
+    assert len(assert_whole(flag_dir)) == 301
+    assert flag_text(log, 999).total == 302
 
 
 def test_links_to_the_cache_share_its_bytes_and_copies_do_not(log, flag_dir, tmp_path):

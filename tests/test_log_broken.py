@@ -254,6 +254,8 @@ def test_a_flag_killed_at_any_step_leaves_whole_rows_only(tmp_path, kind, earlie
         found = assert_whole(directory, acknowledged=[*range(earlier), earlier + 1, earlier + 2])
         assert receipts[1].total == len(found)
         assert len({receipt.number for receipt in receipts}) == 2
+        # A file that the killed flag had published is nobody else's, and neither is its number.
+        assert not {Path(orphan).stem for orphan in orphans(directory)} & {str(receipt.number) for receipt in receipts}
         assert len(list(directory.glob("*.csv"))) == 1
         step += 1
     assert step > 12

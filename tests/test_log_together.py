@@ -38,12 +38,12 @@ class Hand:
         self.process.stdin.write("\n")
         self.process.stdin.flush()
 
-    def end(self) -> list[int]:
-        """The flags that it was told are stored. What was cut off by a kill is not an acknowledgement."""
+    def end(self) -> dict[int, int]:
+        """The flags that it was told are stored, with their numbers. What a kill cut off is not an acknowledgement."""
         out, err = self.process.communicate(timeout=300)
         assert not err, err
         whole = out[: out.rfind("\n") + 1]
-        return [int(line) for line in whole.split()]
+        return {int(flag): int(number) for flag, number in map(str.split, whole.splitlines())}
 
 
 def all_begin(hands: Sequence[Hand]) -> None:
@@ -87,16 +87,19 @@ def test_sixteen_threads_begin_at_once(tmp_path):
 def test_two_loggers_in_one_process(tmp_path):
     """Two logs on one directory in one process, as two tabs have them, do not get in each other's way."""
     logs = [CsvLog(tmp_path, fsync=False) for _ in range(4)]
-    threads = [
-        threading.Thread(target=lambda place=place: [flag_text(logs[place], 50 * place + n) for n in range(50)])
-        for place in range(4)
-    ]
+    given: list[int] = []
+
+    def work(place: int) -> None:
+        given.extend(flag_text(logs[place], 50 * place + number).number for number in range(50))
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
     assert_one_log(tmp_path, range(200))
+    assert sorted(given) == list(range(200))
 
 
 def start_race(tmp_path: Path, turns: int) -> None:
@@ -104,9 +107,9 @@ def start_race(tmp_path: Path, turns: int) -> None:
         directory = tmp_path / str(turn)
         hands = [Hand(directory, 3 * place, 3) for place in range(8)]
         all_begin(hands)
-        for hand in hands:
-            hand.end()
+        numbers = [number for hand in hands for number in hand.end().values()]
         assert_one_log(directory, range(24))
+        assert sorted(numbers) == list(range(24))
 
 
 def test_eight_processes_begin_at_once(tmp_path):
@@ -127,7 +130,9 @@ def test_a_long_mixed_run(tmp_path):
     each = 2500
     hands = [Hand(tmp_path, each * place, each, threads=4, kind="mixed") for place in range(8)]
     all_begin(hands)
-    acknowledged = [number for hand in hands for number in hand.end()]
+    told = [hand.end() for hand in hands]
+    acknowledged = [flag for flags in told for flag in flags]
+    assert len({number for flags in told for number in flags.values()}) == len(acknowledged)
 
     assert sorted(acknowledged) == list(range(8 * each))
     assert sorted(assert_whole(tmp_path, acknowledged)) == list(range(8 * each))

@@ -3,7 +3,7 @@
     python tests/together.py DIRECTORY FIRST COUNT THREADS KIND [pause]
 
 Prints `ready`, waits for a line on stdin, then flags the numbers FIRST to FIRST + COUNT - 1 from THREADS threads and
-prints each as soon as it is acknowledged.
+prints each as soon as it is acknowledged, with the number that the log gave it.
 """
 
 from __future__ import annotations
@@ -34,11 +34,12 @@ def main(directory: str, first: str, count: str, threads: str, kind: str) -> Non
             if number is None:
                 return
             try:
-                (flag_image if kind == "image" or (kind == "mixed" and number % 2) else flag_text)(log, number)
+                flag = flag_image if kind == "image" or (kind == "mixed" and number % 2) else flag_text
+                given = flag(log, number).number
             except BaseException as error:  # told at the end
                 failures.append(error)
                 return
-            sys.stdout.write(f"{number}\n")
+            sys.stdout.write(f"{number} {given}\n")
             sys.stdout.flush()
 
     workers = [threading.Thread(target=work) for _ in range(int(threads))]
