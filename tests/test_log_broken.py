@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from logs import all_rows, assert_whole, flag_image, flag_text, orphans, pixels, published, rows, snapshot
+from logs import IMAGE, all_rows, assert_whole, flag_image, flag_text, orphans, pixels, published, rows, snapshot
 
 from gradio_flagplus import files, lock
 from gradio_flagplus.bookkeeping import Books
+from gradio_flagplus.cells import cell_of
 from gradio_flagplus.errors import FlagplusError, LogNotWritable
-from gradio_flagplus.log import CsvLog
+from gradio_flagplus.log import CsvLog, Entry
 
 FLAGS = {"text": flag_text, "image": flag_image}
 
@@ -255,11 +256,29 @@ def test_a_flag_killed_at_any_step_leaves_whole_rows_only(tmp_path, kind, earlie
         assert receipts[1].total == len(found)
         assert len({receipt.number for receipt in receipts}) == 2
         # A file that the killed flag had published is nobody else's, and neither is its number.
-        assert not {Path(orphan).stem for orphan in orphans(directory)} & {str(receipt.number) for receipt in receipts}
+        given = {str(receipt.number) for receipt in receipts}
+        assert not given & {Path(orphan).stem for orphan in orphans(directory)}
         assert len(list(directory.glob("*.csv"))) == 1
         step += 1
     assert step > 12
     assert survived[-1]  # the last steps come after the row is written
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_the_number_of_a_killed_flag_is_not_lent(tmp_path):
+    """A flag that dies between its two files leaves one; a later flag without such a file takes another number."""
+    step = 1
+    while True:
+        directory = tmp_path / str(step)
+        assert killed_at(step, prepared(directory, 1, "image"), flag_image, 1, half=False)
+        if orphans(directory) == {"im/1.png"}:
+            break
+        step += 1
+    log = CsvLog(directory)
+    with log.staging() as staging:
+        receipt = log.append(Entry(IMAGE, ["prompt 2", "", cell_of(staging.write(b"x", ".png"), "file")]))
+
+    assert receipt.number == 2
 
 
 def assert_whole_or_torn(directory: Path, earlier: int) -> list[list[str]]:
