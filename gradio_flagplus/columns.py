@@ -1,4 +1,4 @@
-"""Labels become header names and folder names; a column has a kind; a row fits a log or not.
+"""Labels become header names and folder names; a column has a kind; a bare header is recognised.
 
 Pure functions over names: nothing here touches the disk or knows Gradio.
 """

@@ -93,19 +93,14 @@ def _cell(raw: bytes) -> str:
     return unescape(raw.decode("utf-8", "replace"))
 
 
-def record_ends(chunk: bytes, inside: bool) -> tuple[np.ndarray, bool]:
-    r"""Where records end in `chunk`, and whether it stops inside quotes.
+def _outside(chunk: bytes, quotes: np.ndarray, inside: bool) -> tuple[np.ndarray, bool]:
+    r"""Where records end in `chunk`, and whether it stops inside quotes; the quotes at these offsets count.
 
     Returns the offsets just behind each line end that stands outside quotes, ascending, and the state to hand to the
     next chunk. `inside` says whether the chunk begins inside quotes. A line end is `\n`, with or without `\r` before
     it; it stands outside quotes if the number of `"` before it, from the start of the file, is even (RFC 4180, 2.6
-    and 2.7). Every quote counts here; `scan` and `lines` are more forgiving to what people typed.
+    and 2.7).
     """
-    return _outside(chunk, np.flatnonzero(np.frombuffer(chunk, np.uint8) == 0x22), inside)
-
-
-def _outside(chunk: bytes, quotes: np.ndarray, inside: bool) -> tuple[np.ndarray, bool]:
-    """The same, where only the quotes at these offsets count."""
     line_ends = np.flatnonzero(np.frombuffer(chunk, np.uint8) == 0x0A)
     if quotes.size:
         outside = (np.searchsorted(quotes, line_ends) + inside) % 2 == 0
